@@ -1,0 +1,153 @@
+//! Prekeys, each signed by its device (`PROTOCOL.md` section 5).
+
+use minicbor::{Decode, Encode};
+
+use crate::canonical::{DecodeError, EncodeError};
+use crate::ids::DeviceId;
+use crate::labels::SignaturePurpose;
+use crate::layout::Reader;
+use crate::public::DevicePublic;
+use crate::signature::{InvalidSignature, Signature, verify};
+
+/// What a prekey is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum PrekeyKind {
+    /// X25519, rotated weekly.
+    Signed = 1,
+    /// X25519, handed out once.
+    OneTime = 4,
+}
+
+/// A prekey record: 45 bytes, kind(1) ‖ id(u32) ‖ created_at(u64, s) ‖ key(32).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Prekey {
+    /// What it is for.
+    pub kind: PrekeyKind,
+    /// Never used for another key of this device.
+    pub id: u32,
+    /// Seconds since 1970 by the device's clock; 0 when it has none.
+    pub created_at: u64,
+    /// X25519 public key.
+    pub key: [u8; 32],
+}
+
+impl Prekey {
+    /// Bytes of its encoding.
+    pub const LEN: usize = 45;
+
+    /// Its encoding.
+    pub fn to_bytes(&self) -> [u8; Self::LEN] {
+        crate::layout::concat(&[&[self.kind as u8], &self.id.to_be_bytes(), &self.created_at.to_be_bytes(), &self.key])
+    }
+
+    /// Reads an encoding.
+    ///
+    /// # Errors
+    /// [`DecodeError`] for another length or an unknown kind.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
+        let mut reader = Reader::new(bytes);
+        let kind = match reader.u8()? {
+            1 => PrekeyKind::Signed,
+            4 => PrekeyKind::OneTime,
+            _ => return Err(DecodeError),
+        };
+        let prekey = Self { kind, id: reader.u32()?, created_at: reader.u64()?, key: *reader.array()? };
+        reader.end()?;
+        Ok(prekey)
+    }
+}
+
+/// A prekey record with its device's signature over device_id ‖ record, as received.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct SignedPrekey {
+    /// The record, in [`Prekey`]'s layout.
+    #[cbor(n(0), with = "minicbor::bytes")]
+    pub record: [u8; Prekey::LEN],
+    /// Over device_id ‖ record.
+    #[n(1)]
+    pub signature: Signature,
+}
+
+impl SignedPrekey {
+    /// Verifies the signature; the only way to a [`Prekey`] that a peer may use.
+    ///
+    /// # Errors
+    /// [`InvalidSignature`], also for a malformed record.
+    pub fn verify(&self, device: &DevicePublic) -> Result<Prekey, InvalidSignature> {
+        let id: DeviceId = device.device_id();
+        verify(
+            &device.identity_key,
+            SignaturePurpose::Prekey,
+            &[id.as_bytes(), &self.record],
+            &self.signature,
+        )?;
+        Prekey::from_bytes(&self.record).map_err(|_| InvalidSignature)
+    }
+}
+
+/// What an initiator needs of a responder: its signed prekey and, while there are any, a one-time prekey.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Bundle {
+    /// The current signed prekey.
+    #[n(0)]
+    pub signed: SignedPrekey,
+    /// A one-time prekey, handed out once; CBOR null when there is none left.
+    #[n(1)]
+    pub one_time: Option<SignedPrekey>,
+}
+
+/// Proof that every key of a bundle was verified for a device; there is no other way to make one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VerifiedBundle {
+    signed: Prekey,
+    one_time: Option<Prekey>,
+}
+
+impl VerifiedBundle {
+    /// The signed prekey.
+    pub const fn signed(&self) -> &Prekey {
+        &self.signed
+    }
+
+    /// The one-time prekey, if the bundle has one.
+    pub const fn one_time(&self) -> Option<&Prekey> {
+        self.one_time.as_ref()
+    }
+}
+
+impl Bundle {
+    /// Bytes of the largest encoding without KEM keys.
+    pub const MAX_LEN: usize = 1 + 2 * (1 + 2 + Prekey::LEN + 2 + 64);
+
+    /// Reads a bundle; no key in it may be used yet.
+    ///
+    /// # Errors
+    /// [`DecodeError`] when it is not the one encoding of a bundle.
+    pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        // Owned fields only, so the value does not borrow from the bytes.
+        crate::decode(bytes)
+    }
+
+    /// Writes the bundle into `buffer` and returns the bytes written.
+    ///
+    /// # Errors
+    /// [`EncodeError`] when the buffer is too small.
+    pub fn encode<'o>(&self, buffer: &'o mut [u8]) -> Result<&'o [u8], EncodeError> {
+        crate::encode(self, buffer)
+    }
+
+    /// Verifies both signatures, and that each key stands where its kind belongs.
+    ///
+    /// # Errors
+    /// [`InvalidSignature`].
+    pub fn verify(&self, device: &DevicePublic) -> Result<VerifiedBundle, InvalidSignature> {
+        let of_kind = |prekey: &SignedPrekey, kind| {
+            prekey.verify(device).and_then(|key| if key.kind == kind { Ok(key) } else { Err(InvalidSignature) })
+        };
+        Ok(VerifiedBundle {
+            signed: of_kind(&self.signed, PrekeyKind::Signed)?,
+            one_time: self.one_time.as_ref().map(|key| of_kind(key, PrekeyKind::OneTime)).transpose()?,
+        })
+    }
+}

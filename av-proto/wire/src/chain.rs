@@ -1,0 +1,196 @@
+//! A certificate chain from a device to its tenant's root (`PROTOCOL.md` section 4.4).
+
+use minicbor::bytes::ByteSlice;
+use minicbor::decode::Decoder;
+
+use crate::canonical::{DecodeError, EncodeError};
+use crate::cert::DeviceCert;
+use crate::hash::h256;
+use crate::ids::{DeviceId, TenantId};
+use crate::labels;
+use crate::limits::MAX_CHAIN;
+use crate::public::{DevicePublic, Role};
+use crate::signature::Unverified;
+
+/// Bytes of the longest chain: array, root key, and [`MAX_CHAIN`] certificates with their lengths.
+pub const MAX_CHAIN_BYTES: usize = 1 + 34 + MAX_CHAIN * (DeviceCert::SIGNED_LEN + 3);
+
+/// A chain does not certify what it should. One error for all reasons.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InvalidChain;
+
+impl core::fmt::Display for InvalidChain {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("the certificate chain is not valid for this tenant")
+    }
+}
+
+impl core::error::Error for InvalidChain {}
+
+impl From<DecodeError> for InvalidChain {
+    fn from(_: DecodeError) -> Self {
+        Self
+    }
+}
+
+/// A chain as received: `[root public key, certificate, …]`, the device's own certificate first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Chain<'b> {
+    bytes: &'b [u8],
+}
+
+/// Proof that a chain was verified; there is no other way to make one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VerifiedDevice {
+    cert: DeviceCert,
+    root: [u8; 32],
+}
+
+impl VerifiedDevice {
+    /// The device's certificate.
+    pub const fn cert(&self) -> &DeviceCert {
+        &self.cert
+    }
+
+    /// The device.
+    pub const fn public(&self) -> &DevicePublic {
+        &self.cert.device
+    }
+
+    /// The device's id.
+    pub fn device_id(&self) -> DeviceId {
+        self.cert.device_id()
+    }
+
+    /// The root's public key, to which the tenant's id commits.
+    pub const fn root(&self) -> &[u8; 32] {
+        &self.root
+    }
+}
+
+impl<'b> Chain<'b> {
+    /// A chain from its bytes, not looked at yet.
+    pub const fn new(bytes: &'b [u8]) -> Self {
+        Self { bytes }
+    }
+
+    /// Its bytes as received.
+    pub const fn as_bytes(&self) -> &'b [u8] {
+        self.bytes
+    }
+
+    /// 32 bytes: `H256("av1 certs", chain)`.
+    pub fn hash(&self) -> [u8; 32] {
+        h256(labels::hash::CERTS, &[self.bytes])
+    }
+
+    /// Verifies the chain link by link up to the root that `tenant` commits to.
+    ///
+    /// `is_revoked` is asked of the device and of every issuer.
+    ///
+    /// # Errors
+    /// [`InvalidChain`] for another root, more than [`MAX_CHAIN`] certificates, a foreign tenant, an issuer that
+    /// is no owner, a bad signature, a revoked device or issuer, or any other encoding.
+    pub fn verify(
+        &self,
+        tenant: &TenantId,
+        mut is_revoked: impl FnMut(&DeviceId) -> bool,
+    ) -> Result<VerifiedDevice, InvalidChain> {
+        let (root, signed) = self.parts()?;
+        if TenantId::of_root(&root) != *tenant {
+            return Err(InvalidChain);
+        }
+        let mut subject: Option<DeviceCert> = None;
+        let mut signed = signed.iter().peekable();
+        while let Some(bytes) = signed.next() {
+            let object = Unverified::decode(bytes)?;
+            let cert = DeviceCert::from_unverified(&object)?;
+            let (issuer, key) = match signed.peek() {
+                Some(next) => {
+                    let issuer = DeviceCert::from_unverified(&Unverified::decode(next)?)?;
+                    (issuer.device_id(), issuer.device.identity_key)
+                }
+                None => (DeviceId::ROOT, root),
+            };
+            let is_issuer = subject.is_some();
+            if cert.tenant_id != *tenant
+                || cert.issuer != issuer
+                || (is_issuer && cert.device.role != Role::Owner)
+                || is_revoked(&cert.device_id())
+            {
+                return Err(InvalidChain);
+            }
+            object.verify(&key).map_err(|_| InvalidChain)?;
+            subject = subject.or(Some(cert));
+        }
+        Ok(VerifiedDevice { cert: subject.ok_or(InvalidChain)?, root })
+    }
+
+    /// The first certificate, unverified: whom the chain claims to certify.
+    ///
+    /// # Errors
+    /// [`DecodeError`] when the chain is malformed.
+    pub fn claimed(&self) -> Result<DeviceCert, DecodeError> {
+        let (_, signed) = self.parts()?;
+        DeviceCert::from_unverified(&Unverified::decode(signed.first().ok_or(DecodeError)?)?)
+    }
+
+    /// Writes a chain of `first` and the certificates of `rest` (an issuer's own chain) into `buffer`. With no
+    /// `rest`, `root` issued `first`.
+    ///
+    /// # Errors
+    /// [`EncodeError`] when the buffer is too small, `rest` is malformed or the chain would be too long.
+    pub fn prepend<'o>(
+        root: &[u8; 32],
+        first: &[u8],
+        rest: Option<Chain<'_>>,
+        buffer: &'o mut [u8],
+    ) -> Result<&'o [u8], EncodeError> {
+        let issuers = match rest {
+            Some(chain) => chain.parts().map_err(|_| EncodeError)?.1,
+            None => heapless::Vec::new(),
+        };
+        if issuers.len() >= MAX_CHAIN {
+            return Err(EncodeError);
+        }
+        let mut cursor = minicbor::encode::write::Cursor::new(&mut *buffer);
+        let mut encoder = minicbor::Encoder::new(&mut cursor);
+        let result = encoder.array(2 + issuers.len() as u64).and_then(|e| e.bytes(root)).and_then(|e| e.bytes(first));
+        let mut encoder = result.map_err(|_| EncodeError)?;
+        for issuer in issuers {
+            encoder = encoder.bytes(issuer).map_err(|_| EncodeError)?;
+        }
+        let written = cursor.position();
+        buffer.get(..written).ok_or(EncodeError)
+    }
+
+    fn parts(&self) -> Result<([u8; 32], heapless::Vec<&'b [u8], MAX_CHAIN>), DecodeError> {
+        let mut decoder = Decoder::new(self.bytes);
+        let count = decoder.array()?.ok_or(DecodeError)?;
+        let root: [u8; 32] = decoder.bytes()?.try_into().map_err(|_| DecodeError)?;
+        let mut certs = heapless::Vec::new();
+        for _ in 1..count {
+            let cert: &ByteSlice = decoder.decode()?;
+            certs.push(&cert[..]).map_err(|_| DecodeError)?;
+        }
+        if certs.is_empty() || decoder.position() != self.bytes.len() || !self.is_deterministic(&root, &certs) {
+            return Err(DecodeError);
+        }
+        Ok((root, certs))
+    }
+
+    /// Each length is written in its shortest form: the whole is as long as such an encoding must be.
+    fn is_deterministic(&self, root: &[u8; 32], certs: &[&[u8]]) -> bool {
+        let item = |bytes: &[u8]| bytes.len() + head_len(bytes.len());
+        self.bytes.len() == 1 + item(root) + certs.iter().map(|cert| item(cert)).sum::<usize>()
+    }
+}
+
+/// Bytes of the head of a CBOR byte string of `len` bytes in its shortest form.
+const fn head_len(len: usize) -> usize {
+    match len {
+        0..=23 => 1,
+        24..=0xff => 2,
+        _ => 3,
+    }
+}

@@ -1,0 +1,189 @@
+//! Identifiers: fixed-length, public, self-certifying where they can be.
+
+use core::fmt;
+use minicbor::{Decode, Encode};
+
+use crate::hash::{h128, h256};
+use crate::labels;
+use crate::limits::MAX_ORIGIN;
+
+macro_rules! identifier {
+    ($(#[$doc:meta])* $name:ident, $len:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
+        #[cbor(transparent)]
+        pub struct $name(#[cbor(n(0), with = "minicbor::bytes")] pub [u8; $len]);
+
+        impl $name {
+            /// Its length in bytes.
+            pub const LEN: usize = $len;
+
+            /// Its bytes.
+            pub const fn as_bytes(&self) -> &[u8; $len] {
+                &self.0
+            }
+
+            /// An identifier from a slice of exactly its length.
+            pub fn from_slice(bytes: &[u8]) -> Option<Self> {
+                bytes.try_into().ok().map(Self)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!(stringify!($name), "({})"), self)
+            }
+        }
+    };
+}
+
+identifier! {
+    /// 16 bytes: `H128("av1 tenant", root's public key)`, so that a tenant's id certifies its root
+    /// (`PROTOCOL.md` section 4.4).
+    TenantId, 16
+}
+identifier! {
+    /// 16 bytes: the first half of a device's fingerprint (`PROTOCOL.md` section 2). The root's, as an issuer,
+    /// is all zero.
+    DeviceId, 16
+}
+identifier! {
+    /// 16 bytes: a message's id and the relay's idempotency key (`PROTOCOL.md` section 7).
+    MessageId, 16
+}
+identifier! {
+    /// 32 bytes: the hash under which the relay knows an invite (`PROTOCOL.md` section 3).
+    LookupHash, 32
+}
+identifier! {
+    /// 16 random bytes stored with the inboxes; a new value means that the relay's database was restored
+    /// (`PROTOCOL.md` section 9).
+    InboxEpoch, 16
+}
+identifier! {
+    /// 32 bytes: `H256("av1 device", DevicePublic)`, shown as 8 groups of 5 digits (`PROTOCOL.md` section 2).
+    Fingerprint, 32
+}
+
+impl TenantId {
+    /// The id of the tenant that this root key founds.
+    pub fn of_root(root: &[u8; 32]) -> Self {
+        Self(h128(labels::hash::TENANT, &[root]))
+    }
+}
+
+impl DeviceId {
+    /// The issuer id that stands for the root: all zero, which no fingerprint can be made to be.
+    pub const ROOT: Self = Self([0; 16]);
+}
+
+impl LookupHash {
+    /// What the relay stores of an invite's `lookup` value.
+    pub fn of(lookup: &[u8; 32]) -> Self {
+        Self(h256(labels::hash::LOOKUP, &[lookup]))
+    }
+}
+
+impl Fingerprint {
+    /// The id of the device with this fingerprint.
+    pub fn device_id(&self) -> DeviceId {
+        let (first, _) = self.0.split_at(16);
+        DeviceId::from_slice(first).unwrap_or(DeviceId::ROOT)
+    }
+
+    /// What a person compares: 8 groups of 5 decimal digits, separated by spaces.
+    pub fn groups(&self) -> Groups {
+        Groups(self.0)
+    }
+}
+
+/// 8 groups of 5 decimal digits of a 32-byte hash; group i is its i-th u32 modulo 100,000.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Groups(pub [u8; 32]);
+
+impl fmt::Display for Groups {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (words, _) = self.0.as_chunks::<4>();
+        for (index, word) in words.iter().enumerate() {
+            let separator = if index == 0 { "" } else { " " };
+            write!(f, "{separator}{:05}", u32::from_be_bytes(*word) % 100_000)?;
+        }
+        Ok(())
+    }
+}
+
+/// The safety number of two devices: the same for both, whoever computes it (`PROTOCOL.md` section 2).
+pub fn safety_number(one: &Fingerprint, other: &Fingerprint) -> Groups {
+    let (low, high) = if one <= other { (one, other) } else { (other, one) };
+    Groups(h256(labels::hash::SAFETY, &[&low.0, &high.0]))
+}
+
+/// A relay's origin, `scheme://host[:port]` with scheme `ws` or `wss`, in lower case, without a path.
+///
+/// A device signs the origin that it was configured with, never one from a frame (`PROTOCOL.md` section 9).
+#[derive(Clone, PartialEq, Eq)]
+pub struct Origin(heapless::String<MAX_ORIGIN>);
+
+/// Not an origin that AV/1 knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InvalidOrigin;
+
+impl Origin {
+    /// Reads an origin; a trailing slash is forgiven, anything else behind the port is not.
+    ///
+    /// # Errors
+    /// [`InvalidOrigin`] for another scheme, an empty host, a path, query, user name or blank.
+    pub fn parse(text: &str) -> Result<Self, InvalidOrigin> {
+        let text = text.strip_suffix('/').unwrap_or(text);
+        let (scheme, authority) = text.split_once("://").ok_or(InvalidOrigin)?;
+        let known = scheme.eq_ignore_ascii_case("ws") || scheme.eq_ignore_ascii_case("wss");
+        let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '[' | ']');
+        if !known || authority.is_empty() || authority.starts_with(':') || !authority.chars().all(allowed) {
+            return Err(InvalidOrigin);
+        }
+        let mut origin: heapless::String<MAX_ORIGIN> = text.try_into().map_err(|_| InvalidOrigin)?;
+        origin.make_ascii_lowercase();
+        Ok(Self(origin))
+    }
+
+    /// Its text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether connections to it are plain, which is allowed on loopback only.
+    pub fn is_plain(&self) -> bool {
+        self.0.starts_with("ws://")
+    }
+
+    /// Host and port, as written.
+    pub fn authority(&self) -> &str {
+        self.0.split_once("://").map_or("", |(_, authority)| authority)
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Origin({})", self.0)
+    }
+}
+
+impl fmt::Display for InvalidOrigin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an origin is ws://HOST:PORT or wss://HOST[:PORT], nothing behind it")
+    }
+}
+
+impl core::error::Error for InvalidOrigin {}

@@ -1,0 +1,141 @@
+//! Ed25519, verified strictly (`PROTOCOL.md`, conventions), and the signed object `[kind, body, signature]`.
+
+use ed25519_dalek::VerifyingKey;
+use minicbor::bytes::ByteSlice;
+use minicbor::{Decode, Encode};
+
+use crate::canonical::{DecodeError, EncodeError};
+use crate::labels::SignaturePurpose;
+use crate::limits::MAX_SIGNED_BODY;
+
+/// 64 bytes: an Ed25519 signature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(transparent)]
+pub struct Signature(#[cbor(n(0), with = "minicbor::bytes")] pub [u8; 64]);
+
+/// A signature does not verify, a key is not canonical, or what was signed is too long. One error for all: a
+/// peer never learns which.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InvalidSignature;
+
+impl core::fmt::Display for InvalidSignature {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("the signature does not verify")
+    }
+}
+
+impl core::error::Error for InvalidSignature {}
+
+/// `"AV1 " ‖ tag ‖ 0x00 ‖ x`: the bytes that a signature covers.
+pub type SignedMessage = heapless::Vec<u8, { MAX_SIGNED_BODY + 32 }>;
+
+/// Puts together what `Sign(k, tag, x)` covers; `parts` are the pieces of `x`.
+///
+/// # Errors
+/// [`InvalidSignature`] when `x` is longer than [`MAX_SIGNED_BODY`].
+pub fn signed_message(purpose: SignaturePurpose, parts: &[&[u8]]) -> Result<SignedMessage, InvalidSignature> {
+    let mut message = SignedMessage::new();
+    let head: [&[u8]; 3] = [b"AV1 ", purpose.tag(), &[0]];
+    for part in head.iter().chain(parts) {
+        message.extend_from_slice(part).map_err(|_| InvalidSignature)?;
+    }
+    Ok(message)
+}
+
+/// Verifies `Sign(key, purpose, x)` strictly: S < L, canonical A and R, neither of small order, cofactorless.
+///
+/// # Errors
+/// [`InvalidSignature`], whatever was wrong.
+pub fn verify(
+    key: &[u8; 32],
+    purpose: SignaturePurpose,
+    parts: &[&[u8]],
+    signature: &Signature,
+) -> Result<(), InvalidSignature> {
+    if !is_canonical(key) {
+        return Err(InvalidSignature);
+    }
+    let message = signed_message(purpose, parts)?;
+    let key = VerifyingKey::from_bytes(key).map_err(|_| InvalidSignature)?;
+    let signature = ed25519_dalek::Signature::from_bytes(&signature.0);
+    key.verify_strict(&message, &signature).map_err(|_| InvalidSignature)
+}
+
+/// Whether a compressed point's y is below p = 2^255 - 19. `verify_strict` compares R byte for byte and refuses
+/// small orders, but decompression of A folds the 19 values at and above p onto others.
+fn is_canonical(key: &[u8; 32]) -> bool {
+    let [first, middle @ .., last] = key;
+    !(*first >= 0xed && middle.iter().all(|byte| *byte == 0xff) && last & 0x7f == 0x7f)
+}
+
+/// A signed object as received: `[kind, body, signature]`, not yet verified.
+///
+/// The signature covers the body's bytes as received, never a re-encoding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Unverified<'b> {
+    /// What the body is; each kind has a signature purpose of its own.
+    #[n(0)]
+    pub kind: SignedKind,
+    /// The body, in the fixed layout of its kind.
+    #[b(1)]
+    pub body: &'b ByteSlice,
+    /// Over the body.
+    #[n(2)]
+    pub signature: Signature,
+}
+
+/// The kinds of signed objects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum SignedKind {
+    /// A device certificate.
+    #[n(1)]
+    Cert,
+    /// A revocation.
+    #[n(2)]
+    Revocation,
+    /// A suspension.
+    #[n(3)]
+    Suspension,
+    /// A resumption.
+    #[n(4)]
+    Resumption,
+}
+
+impl SignedKind {
+    /// The purpose under which this kind is signed.
+    pub const fn purpose(self) -> SignaturePurpose {
+        match self {
+            Self::Cert => SignaturePurpose::Cert,
+            Self::Revocation => SignaturePurpose::Revocation,
+            Self::Suspension => SignaturePurpose::Suspension,
+            Self::Resumption => SignaturePurpose::Resumption,
+        }
+    }
+}
+
+impl<'b> Unverified<'b> {
+    /// Reads a signed object; nothing in it may be believed yet.
+    ///
+    /// # Errors
+    /// [`DecodeError`] when it is not the one encoding of such an object.
+    pub fn decode(bytes: &'b [u8]) -> Result<Self, DecodeError> {
+        crate::decode(bytes)
+    }
+
+    /// Writes the object into `buffer` and returns the bytes written.
+    ///
+    /// # Errors
+    /// [`EncodeError`] when the buffer is too small.
+    pub fn encode<'o>(&self, buffer: &'o mut [u8]) -> Result<&'o [u8], EncodeError> {
+        crate::encode(self, buffer)
+    }
+
+    /// Verifies the signature over the body under `key`.
+    ///
+    /// # Errors
+    /// [`InvalidSignature`].
+    pub fn verify(&self, key: &[u8; 32]) -> Result<(), InvalidSignature> {
+        verify(key, self.kind.purpose(), &[self.body], &self.signature)
+    }
+}

@@ -1,0 +1,125 @@
+//! Signed statements of owners: revocation, suspension, resumption (`PROTOCOL.md` section 4.5).
+
+use crate::canonical::{DecodeError, EncodeError};
+use crate::hash::h128;
+use crate::ids::{DeviceId, TenantId};
+use crate::labels;
+use crate::limits::{MAX_KEEP, MAX_SIGNED_BODY};
+use crate::layout::Reader;
+use crate::signature::{SignedKind, Unverified};
+
+/// What a statement says of its subject.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Final: the device is out, and so is whatever it certified and the statement does not keep.
+    Revoked,
+    /// The device is held until an owner resumes it.
+    Suspended,
+    /// The issuer lifts its suspension.
+    Resumed,
+}
+
+/// The 16-byte name by which a revocation keeps a certificate: `H128("av1 keep", signed certificate)`.
+pub fn keep_name(signed_cert: &[u8]) -> [u8; 16] {
+    h128(labels::hash::KEEP, &[signed_cert])
+}
+
+/// A statement; version(1) ‖ tenant_id(16) ‖ subject(16) ‖ issuer(16) ‖ serial(u64) ‖ issued_at(u64, s), and for a
+/// revocation the number kept (u16) and their names (16 each).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Statement<'b> {
+    /// What is said.
+    pub verdict: Verdict,
+    /// The tenant it holds in.
+    pub tenant_id: TenantId,
+    /// The device it is about.
+    pub subject: DeviceId,
+    /// The owner's device that says it, or [`DeviceId::ROOT`].
+    pub issuer: DeviceId,
+    /// The issuer's counter: gapless, stored before use; the root's is the time in ms.
+    pub serial: u64,
+    /// Seconds since 1970 by the issuer's clock.
+    pub issued_at: u64,
+    /// Names of the certificates that stay valid, 16 bytes each; empty unless the verdict is revoked.
+    pub keep: &'b [u8],
+}
+
+impl<'b> Statement<'b> {
+    /// Bytes of the largest signed statement with its CBOR frame.
+    pub const MAX_SIGNED_LEN: usize = 1 + 1 + 3 + MAX_SIGNED_BODY + 2 + 64;
+    const VERSION: u8 = 1;
+
+    /// The kind of the signed object that carries it.
+    pub const fn kind(&self) -> SignedKind {
+        match self.verdict {
+            Verdict::Revoked => SignedKind::Revocation,
+            Verdict::Suspended => SignedKind::Suspension,
+            Verdict::Resumed => SignedKind::Resumption,
+        }
+    }
+
+    /// Writes the body that is signed.
+    ///
+    /// # Errors
+    /// [`EncodeError`] for more than [`MAX_KEEP`] names, a partial name, or names beside another verdict.
+    pub fn body(&self) -> Result<heapless::Vec<u8, MAX_SIGNED_BODY>, EncodeError> {
+        let (names, partial) = self.keep.as_chunks::<16>();
+        let revokes = self.verdict == Verdict::Revoked;
+        if !partial.is_empty() || names.len() > MAX_KEEP || (!revokes && !names.is_empty()) {
+            return Err(EncodeError);
+        }
+        let mut body = heapless::Vec::new();
+        let fields: [&[u8]; 6] = [
+            &[Self::VERSION],
+            self.tenant_id.as_bytes(),
+            self.subject.as_bytes(),
+            self.issuer.as_bytes(),
+            &self.serial.to_be_bytes(),
+            &self.issued_at.to_be_bytes(),
+        ];
+        for field in fields {
+            body.extend_from_slice(field).map_err(|_| EncodeError)?;
+        }
+        if revokes {
+            let count = u16::try_from(names.len()).map_err(|_| EncodeError)?;
+            body.extend_from_slice(&count.to_be_bytes()).map_err(|_| EncodeError)?;
+            body.extend_from_slice(self.keep).map_err(|_| EncodeError)?;
+        }
+        Ok(body)
+    }
+
+    /// Reads the body of a signed object that claims to be a statement. The signature is not looked at.
+    ///
+    /// # Errors
+    /// [`DecodeError`] for a certificate, another version, or any other layout.
+    pub fn from_unverified(object: &Unverified<'b>) -> Result<Self, DecodeError> {
+        let verdict = match object.kind {
+            SignedKind::Revocation => Verdict::Revoked,
+            SignedKind::Suspension => Verdict::Suspended,
+            SignedKind::Resumption => Verdict::Resumed,
+            SignedKind::Cert => return Err(DecodeError),
+        };
+        let mut reader = Reader::new(object.body);
+        if reader.u8()? != Self::VERSION {
+            return Err(DecodeError);
+        }
+        let mut statement = Self {
+            verdict,
+            tenant_id: TenantId(*reader.array()?),
+            subject: DeviceId(*reader.array()?),
+            issuer: DeviceId(*reader.array()?),
+            serial: reader.u64()?,
+            issued_at: reader.u64()?,
+            keep: &[],
+        };
+        if verdict == Verdict::Revoked {
+            let count = usize::from(reader.u16()?);
+            if count > MAX_KEEP {
+                return Err(DecodeError);
+            }
+            statement.keep = reader.bytes(16 * count)?;
+        }
+        reader.end()?;
+        Ok(statement)
+    }
+}
