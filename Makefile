@@ -1,0 +1,30 @@
+# Thin on purpose: each target is one script in .ci/. The times are those of 2 cores, after the crates are fetched.
+
+.DEFAULT_GOAL := help
+.PHONY: help doctor setup demo test firmware clean
+
+help:
+	@echo 'make demo      plays the whole job on a real database: 2 min to build once, then 15 s (KEEP=1 leaves it running)'
+	@echo 'make test      the whole suite: 10 min once, then 3 min (ONLY=fmt, ONLY=test/av-relay, … a part of it)'
+	@echo 'make doctor    what is missing on this machine and the line that cures it: 1 s'
+	@echo 'make setup     installs what is missing, fetches the crates: 1 to 5 min once, then 1 s'
+	@echo 'make firmware  two devices in one image on an emulated Cortex-M4: 1 min once, then 5 s'
+	@echo 'make clean     removes target/, which is all that the others write: 1 s'
+
+doctor:
+	@.ci/doctor
+
+setup:
+	@.ci/setup
+
+demo:
+	@.ci/demo
+
+test:
+	@.ci/test
+
+firmware:
+	@.ci/firmware
+
+clean:
+	rm -rf target
