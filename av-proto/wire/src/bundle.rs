@@ -38,7 +38,12 @@ impl Prekey {
 
     /// Its encoding.
     pub fn to_bytes(&self) -> [u8; Self::LEN] {
-        crate::layout::concat(&[&[self.kind as u8], &self.id.to_be_bytes(), &self.created_at.to_be_bytes(), &self.key])
+        crate::layout::concat(&[
+            &[self.kind as u8],
+            &self.id.to_be_bytes(),
+            &self.created_at.to_be_bytes(),
+            &self.key,
+        ])
     }
 
     /// Reads an encoding.
@@ -52,7 +57,12 @@ impl Prekey {
             4 => PrekeyKind::OneTime,
             _ => return Err(DecodeError),
         };
-        let prekey = Self { kind, id: reader.u32()?, created_at: reader.u64()?, key: *reader.array()? };
+        let prekey = Self {
+            kind,
+            id: reader.u32()?,
+            created_at: reader.u64()?,
+            key: *reader.array()?,
+        };
         reader.end()?;
         Ok(prekey)
     }
@@ -143,11 +153,21 @@ impl Bundle {
     /// [`InvalidSignature`].
     pub fn verify(&self, device: &DevicePublic) -> Result<VerifiedBundle, InvalidSignature> {
         let of_kind = |prekey: &SignedPrekey, kind| {
-            prekey.verify(device).and_then(|key| if key.kind == kind { Ok(key) } else { Err(InvalidSignature) })
+            prekey.verify(device).and_then(|key| {
+                if key.kind == kind {
+                    Ok(key)
+                } else {
+                    Err(InvalidSignature)
+                }
+            })
         };
         Ok(VerifiedBundle {
             signed: of_kind(&self.signed, PrekeyKind::Signed)?,
-            one_time: self.one_time.as_ref().map(|key| of_kind(key, PrekeyKind::OneTime)).transpose()?,
+            one_time: self
+                .one_time
+                .as_ref()
+                .map(|key| of_kind(key, PrekeyKind::OneTime))
+                .transpose()?,
         })
     }
 }

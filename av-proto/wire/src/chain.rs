@@ -12,8 +12,8 @@ use crate::limits::MAX_CHAIN;
 use crate::public::{DevicePublic, Role};
 use crate::signature::Unverified;
 
-/// Bytes of the longest chain: array, root key, and [`MAX_CHAIN`] certificates with their lengths.
-pub const MAX_CHAIN_BYTES: usize = 1 + 34 + MAX_CHAIN * (DeviceCert::SIGNED_LEN + 3);
+/// Bytes of the longest chain: array, root key, and [`MAX_CHAIN`] certificates with their two-byte heads.
+pub const MAX_CHAIN_BYTES: usize = 1 + 34 + MAX_CHAIN * (DeviceCert::SIGNED_LEN + 2);
 
 /// A chain does not certify what it should. One error for all reasons.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +43,7 @@ pub struct Chain<'b> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct VerifiedDevice {
     cert: DeviceCert,
+    issuer: Option<DevicePublic>,
     root: [u8; 32],
 }
 
@@ -60,6 +61,11 @@ impl VerifiedDevice {
     /// The device's id.
     pub fn device_id(&self) -> DeviceId {
         self.cert.device_id()
+    }
+
+    /// The owner's device that issued the certificate; `None` when the root did.
+    pub const fn issuer(&self) -> Option<&DevicePublic> {
+        self.issuer.as_ref()
     }
 
     /// The root's public key, to which the tenant's id commits.
@@ -101,29 +107,35 @@ impl<'b> Chain<'b> {
             return Err(InvalidChain);
         }
         let mut subject: Option<DeviceCert> = None;
+        let mut subject_issuer = None;
         let mut signed = signed.iter().peekable();
         while let Some(bytes) = signed.next() {
             let object = Unverified::decode(bytes)?;
             let cert = DeviceCert::from_unverified(&object)?;
-            let (issuer, key) = match signed.peek() {
-                Some(next) => {
-                    let issuer = DeviceCert::from_unverified(&Unverified::decode(next)?)?;
-                    (issuer.device_id(), issuer.device.identity_key)
-                }
-                None => (DeviceId::ROOT, root),
+            let issuer = match signed.peek() {
+                Some(next) => Some(DeviceCert::from_unverified(&Unverified::decode(next)?)?.device),
+                None => None,
             };
+            let issuer_id = issuer.as_ref().map_or(DeviceId::ROOT, DevicePublic::device_id);
+            let key = issuer.as_ref().map_or(&root, |device| &device.identity_key);
             let is_issuer = subject.is_some();
             if cert.tenant_id != *tenant
-                || cert.issuer != issuer
+                || cert.issuer != issuer_id
                 || (is_issuer && cert.device.role != Role::Owner)
                 || is_revoked(&cert.device_id())
             {
                 return Err(InvalidChain);
             }
-            object.verify(&key).map_err(|_| InvalidChain)?;
-            subject = subject.or(Some(cert));
+            object.verify(key).map_err(|_| InvalidChain)?;
+            if !is_issuer {
+                (subject, subject_issuer) = (Some(cert), issuer);
+            }
         }
-        Ok(VerifiedDevice { cert: subject.ok_or(InvalidChain)?, root })
+        Ok(VerifiedDevice {
+            cert: subject.ok_or(InvalidChain)?,
+            issuer: subject_issuer,
+            root,
+        })
     }
 
     /// The first certificate, unverified: whom the chain claims to certify.
@@ -135,27 +147,53 @@ impl<'b> Chain<'b> {
         DeviceCert::from_unverified(&Unverified::decode(signed.first().ok_or(DecodeError)?)?)
     }
 
+    /// The certificate of this device in the chain: as good as the chain, so only of one that was verified.
+    ///
+    /// # Errors
+    /// [`DecodeError`] when the chain is malformed.
+    pub fn find(&self, device: &DeviceId) -> Result<Option<DeviceCert>, DecodeError> {
+        for signed in self.parts()?.1 {
+            let cert = DeviceCert::from_unverified(&Unverified::decode(signed)?)?;
+            if cert.device_id() == *device {
+                return Ok(Some(cert));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The root's public key that the chain names, to which its tenant's id must commit.
+    ///
+    /// # Errors
+    /// [`DecodeError`] when the chain is malformed.
+    pub fn claimed_root(&self) -> Result<[u8; 32], DecodeError> {
+        Ok(self.parts()?.0)
+    }
+
     /// Writes a chain of `first` and the certificates of `rest` (an issuer's own chain) into `buffer`. With no
     /// `rest`, `root` issued `first`.
     ///
     /// # Errors
-    /// [`EncodeError`] when the buffer is too small, `rest` is malformed or the chain would be too long.
+    /// [`EncodeError`] when the buffer is too small, `rest` is malformed or ends at another root, or the chain
+    /// would be too long.
     pub fn prepend<'o>(
         root: &[u8; 32],
         first: &[u8],
         rest: Option<Chain<'_>>,
         buffer: &'o mut [u8],
     ) -> Result<&'o [u8], EncodeError> {
-        let issuers = match rest {
-            Some(chain) => chain.parts().map_err(|_| EncodeError)?.1,
-            None => heapless::Vec::new(),
+        let (issuers_root, issuers) = match rest {
+            Some(chain) => chain.parts().map_err(|_| EncodeError)?,
+            None => (*root, heapless::Vec::new()),
         };
-        if issuers.len() >= MAX_CHAIN {
+        if issuers_root != *root || issuers.len() >= MAX_CHAIN {
             return Err(EncodeError);
         }
         let mut cursor = minicbor::encode::write::Cursor::new(&mut *buffer);
         let mut encoder = minicbor::Encoder::new(&mut cursor);
-        let result = encoder.array(2 + issuers.len() as u64).and_then(|e| e.bytes(root)).and_then(|e| e.bytes(first));
+        let result = encoder
+            .array(2 + issuers.len() as u64)
+            .and_then(|e| e.bytes(root))
+            .and_then(|e| e.bytes(first));
         let mut encoder = result.map_err(|_| EncodeError)?;
         for issuer in issuers {
             encoder = encoder.bytes(issuer).map_err(|_| EncodeError)?;
@@ -173,7 +211,8 @@ impl<'b> Chain<'b> {
             let cert: &ByteSlice = decoder.decode()?;
             certs.push(&cert[..]).map_err(|_| DecodeError)?;
         }
-        if certs.is_empty() || decoder.position() != self.bytes.len() || !self.is_deterministic(&root, &certs) {
+        if certs.is_empty() || decoder.position() != self.bytes.len() || !self.is_deterministic(&root, &certs)
+        {
             return Err(DecodeError);
         }
         Ok((root, certs))

@@ -35,16 +35,17 @@ pub struct Rejected {
 /// What protects the connection under the frames (`PROTOCOL.md` section 9).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(index_only)]
+#[repr(u8)]
 pub enum LinkKind {
     /// Nothing: on loopback only.
     #[n(0)]
-    Plain,
+    Plain = 0,
     /// TLS up to the relay or to a proxy that it trusts.
     #[n(1)]
-    Tls,
+    Tls = 1,
     /// The Noise link inside the connection.
     #[n(2)]
-    Noise,
+    Noise = 2,
 }
 
 /// Device to relay.
@@ -473,7 +474,8 @@ pub enum Fate {
     Rejected,
 }
 
-/// What `Authenticate` signs, for signer and verifier alike: link kind ‖ channel ‖ tenant_id ‖ device_id ‖ origin.
+/// What `Authenticate` signs, for signer and verifier alike: link kind ‖ channel ‖ tenant_id ‖ device_id ‖
+/// u16 ‖ origin.
 ///
 /// `channel` is the challenge's nonce, or the handshake hash inside the Noise link. `origin` is the one that the
 /// device was configured with, or the relay's own: never one from a frame.
@@ -487,9 +489,20 @@ pub fn authentication_message(
     device: &DeviceId,
     origin: &Origin,
 ) -> Result<SignedMessage, InvalidSignature> {
+    let origin = origin.as_str().as_bytes();
+    let length = u16::try_from(origin.len())
+        .map_err(|_| InvalidSignature)?
+        .to_be_bytes();
     signed_message(
         SignaturePurpose::Auth,
-        &[&[link as u8], channel, tenant.as_bytes(), device.as_bytes(), origin.as_str().as_bytes()],
+        &[
+            &[link as u8],
+            channel,
+            tenant.as_bytes(),
+            device.as_bytes(),
+            &length,
+            origin,
+        ],
     )
 }
 
@@ -502,9 +515,16 @@ pub fn founding_message(
     origin: &Origin,
     founder: &DeviceId,
 ) -> Result<SignedMessage, InvalidSignature> {
-    let length = u16::try_from(origin.as_str().len()).map_err(|_| InvalidSignature)?.to_be_bytes();
+    let length = u16::try_from(origin.as_str().len())
+        .map_err(|_| InvalidSignature)?
+        .to_be_bytes();
     signed_message(
         SignaturePurpose::Found,
-        &[tenant.as_bytes(), &length, origin.as_str().as_bytes(), founder.as_bytes()],
+        &[
+            tenant.as_bytes(),
+            &length,
+            origin.as_str().as_bytes(),
+            founder.as_bytes(),
+        ],
     )
 }

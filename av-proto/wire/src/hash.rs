@@ -1,8 +1,8 @@
 //! BLAKE2b with personalisation (`PROTOCOL.md`, conventions): `H256` and `H128`.
 
+use blake2::Blake2b;
 use blake2::digest::{CustomizedInit, Digest, array::ArraySize};
 use blake2::digest::{consts::U16, consts::U32, consts::U64, typenum::IsLessOrEqual, typenum::True};
-use blake2::Blake2b;
 
 /// `H256(tag, x)`: BLAKE2b-256 of the concatenated parts under a personalisation of at most 16 bytes.
 pub fn h256(tag: &'static [u8], parts: &[&[u8]]) -> [u8; 32] {

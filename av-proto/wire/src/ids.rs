@@ -93,8 +93,9 @@ impl LookupHash {
 impl Fingerprint {
     /// The id of the device with this fingerprint.
     pub fn device_id(&self) -> DeviceId {
-        let (first, _) = self.0.split_at(16);
-        DeviceId::from_slice(first).unwrap_or(DeviceId::ROOT)
+        let mut id = [0; DeviceId::LEN];
+        id.copy_from_slice(self.0.split_at(DeviceId::LEN).0);
+        DeviceId(id)
     }
 
     /// What a person compares: 8 groups of 5 decimal digits, separated by spaces.
@@ -138,13 +139,13 @@ impl Origin {
     /// Reads an origin; a trailing slash is forgiven, anything else behind the port is not.
     ///
     /// # Errors
-    /// [`InvalidOrigin`] for another scheme, an empty host, a path, query, user name or blank.
+    /// [`InvalidOrigin`] for another scheme, an empty host, a port that is none, a path, query, user name or
+    /// blank.
     pub fn parse(text: &str) -> Result<Self, InvalidOrigin> {
         let text = text.strip_suffix('/').unwrap_or(text);
         let (scheme, authority) = text.split_once("://").ok_or(InvalidOrigin)?;
         let known = scheme.eq_ignore_ascii_case("ws") || scheme.eq_ignore_ascii_case("wss");
-        let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '[' | ']');
-        if !known || authority.is_empty() || authority.starts_with(':') || !authority.chars().all(allowed) {
+        if !known || !is_authority(authority) {
             return Err(InvalidOrigin);
         }
         let mut origin: heapless::String<MAX_ORIGIN> = text.try_into().map_err(|_| InvalidOrigin)?;
@@ -166,6 +167,25 @@ impl Origin {
     pub fn authority(&self) -> &str {
         self.0.split_once("://").map_or("", |(_, authority)| authority)
     }
+}
+
+/// `host[:port]`: a name or IPv4 address, or an IPv6 address in brackets; the port from 1 to 65535 without leading
+/// zeros, so that one port has one spelling under the signature.
+fn is_authority(authority: &str) -> bool {
+    let (host, rest) = match authority.strip_prefix('[').and_then(|text| text.split_once(']')) {
+        Some((address, rest)) => (address.parse::<core::net::Ipv6Addr>().is_ok(), rest),
+        None => {
+            let (name, rest) = authority.split_at(authority.find(':').unwrap_or(authority.len()));
+            let is_allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-');
+            (!name.is_empty() && name.chars().all(is_allowed), rest)
+        }
+    };
+    let is_port = |port: &str| {
+        port.bytes().all(|digit| digit.is_ascii_digit())
+            && !port.starts_with('0')
+            && port.parse::<u16>().is_ok()
+    };
+    host && (rest.is_empty() || rest.strip_prefix(':').is_some_and(is_port))
 }
 
 impl fmt::Display for Origin {

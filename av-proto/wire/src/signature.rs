@@ -27,13 +27,22 @@ impl core::fmt::Display for InvalidSignature {
 impl core::error::Error for InvalidSignature {}
 
 /// `"AV1 " ‖ tag ‖ 0x00 ‖ x`: the bytes that a signature covers.
-pub type SignedMessage = heapless::Vec<u8, { MAX_SIGNED_BODY + 32 }>;
+pub type SignedMessage = heapless::Vec<u8, { MAX_SIGNED_BODY + MAX_SIGNATURE_PREFIX }>;
+
+/// Bytes before `x`: `"AV1 "`, the longest tag of 10, and the 0x00.
+const MAX_SIGNATURE_PREFIX: usize = 4 + 10 + 1;
 
 /// Puts together what `Sign(k, tag, x)` covers; `parts` are the pieces of `x`.
 ///
 /// # Errors
 /// [`InvalidSignature`] when `x` is longer than [`MAX_SIGNED_BODY`].
 pub fn signed_message(purpose: SignaturePurpose, parts: &[&[u8]]) -> Result<SignedMessage, InvalidSignature> {
+    let length = parts
+        .iter()
+        .try_fold(0_usize, |sum, part| sum.checked_add(part.len()));
+    if length.is_none_or(|length| length > MAX_SIGNED_BODY) {
+        return Err(InvalidSignature);
+    }
     let mut message = SignedMessage::new();
     let head: [&[u8]; 3] = [b"AV1 ", purpose.tag(), &[0]];
     for part in head.iter().chain(parts) {
@@ -52,13 +61,23 @@ pub fn verify(
     parts: &[&[u8]],
     signature: &Signature,
 ) -> Result<(), InvalidSignature> {
+    let message = signed_message(purpose, parts)?;
+    verify_strictly(key, &message, signature)
+}
+
+/// Verifies a signature over these very bytes.
+pub(crate) fn verify_strictly(
+    key: &[u8; 32],
+    message: &[u8],
+    signature: &Signature,
+) -> Result<(), InvalidSignature> {
     if !is_canonical(key) {
         return Err(InvalidSignature);
     }
-    let message = signed_message(purpose, parts)?;
     let key = VerifyingKey::from_bytes(key).map_err(|_| InvalidSignature)?;
     let signature = ed25519_dalek::Signature::from_bytes(&signature.0);
-    key.verify_strict(&message, &signature).map_err(|_| InvalidSignature)
+    key.verify_strict(message, &signature)
+        .map_err(|_| InvalidSignature)
 }
 
 /// Whether a compressed point's y is below p = 2^255 - 19. `verify_strict` compares R byte for byte and refuses

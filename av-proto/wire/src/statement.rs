@@ -4,8 +4,8 @@ use crate::canonical::{DecodeError, EncodeError};
 use crate::hash::h128;
 use crate::ids::{DeviceId, TenantId};
 use crate::labels;
-use crate::limits::{MAX_KEEP, MAX_SIGNED_BODY};
 use crate::layout::Reader;
+use crate::limits::{MAX_KEEP, MAX_SIGNED_BODY};
 use crate::signature::{SignedKind, Unverified};
 
 /// What a statement says of its subject.
@@ -82,7 +82,8 @@ impl<'b> Statement<'b> {
         }
         if revokes {
             let count = u16::try_from(names.len()).map_err(|_| EncodeError)?;
-            body.extend_from_slice(&count.to_be_bytes()).map_err(|_| EncodeError)?;
+            body.extend_from_slice(&count.to_be_bytes())
+                .map_err(|_| EncodeError)?;
             body.extend_from_slice(self.keep).map_err(|_| EncodeError)?;
         }
         Ok(body)
