@@ -1,0 +1,2 @@
+//! Plays AgentVault's main job in five acts.
+fn main() {}

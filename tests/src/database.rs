@@ -1,0 +1,206 @@
+//! A look into the relay's PostgreSQL beside the relay: through its Unix socket.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use av_wire::TenantId;
+use postgres::{Client, Config, NoTls, Transaction};
+
+use crate::Outcome;
+
+/// The role that owns the tables, and the database: `av-relay/src/store/embedded.rs`.
+const OWNER: &str = "av_owner";
+const DATABASE: &str = "agentvault";
+
+/// The cluster of a running relay.
+#[derive(Clone, Debug)]
+pub struct Cluster {
+    folder: PathBuf,
+    process: u32,
+    socket_folder: String,
+}
+
+impl Cluster {
+    /// The cluster that runs under a relay's data directory.
+    ///
+    /// # Errors
+    /// When there is none, or it does not run.
+    pub fn find(data: &Path) -> Outcome<Self> {
+        // The file that PostgreSQL writes while it runs: process id, folder, start, port, socket folder.
+        let mut folders = vec![data.to_owned()];
+        for entry in fs::read_dir(data)? {
+            folders.push(entry?.path());
+        }
+        let (folder, text) = folders
+            .into_iter()
+            .find_map(|folder| {
+                fs::read_to_string(folder.join("postmaster.pid"))
+                    .ok()
+                    .map(|text| (folder, text))
+            })
+            .ok_or_else(|| format!("no running cluster in {}", data.display()))?;
+        let mut lines = text.lines();
+        let process = lines
+            .next()
+            .and_then(|line| line.trim().parse().ok())
+            .ok_or("no process id")?;
+        let socket_folder = lines.nth(3).unwrap_or_default().to_owned();
+        Ok(Self {
+            folder,
+            process,
+            socket_folder,
+        })
+    }
+
+    /// The id of its first process.
+    pub fn process(&self) -> u32 {
+        self.process
+    }
+
+    /// Its folder: tables, write-ahead log and all.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+}
+
+/// A connection to a relay's database with the rights of its owner, who is bound by the tenants' policies like
+/// everyone else: a query sees the rows of the tenant it names.
+pub struct Database {
+    client: Client,
+}
+
+/// A waiting message as the relay has it.
+pub struct StoredMessage {
+    /// Everything up to and with the header ciphertext.
+    pub header_blob: Vec<u8>,
+    /// The body.
+    pub ciphertext: Vec<u8>,
+}
+
+impl Database {
+    /// Connects to a running cluster.
+    ///
+    /// # Errors
+    /// When PostgreSQL refuses.
+    pub fn connect(cluster: &Cluster) -> Outcome<Self> {
+        let mut config = Config::new();
+        config
+            .host_path(&cluster.socket_folder)
+            .user(OWNER)
+            .dbname(DATABASE);
+        Ok(Self {
+            client: config.connect(NoTls)?,
+        })
+    }
+
+    /// Runs queries in a transaction that sees the rows of `tenant`, and rolls it back.
+    ///
+    /// # Errors
+    /// Those of the queries.
+    pub fn with_tenant<T>(
+        &mut self,
+        tenant: TenantId,
+        run: impl FnOnce(&mut Transaction<'_>) -> Outcome<T>,
+    ) -> Outcome<T> {
+        let mut transaction = self.client.transaction()?;
+        transaction.execute(
+            "SELECT set_config('app.tenant_id', $1, true)",
+            &[&tenant.to_string()],
+        )?;
+        run(&mut transaction)
+    }
+
+    /// As [`Database::with_tenant`], and commits.
+    ///
+    /// # Errors
+    /// Those of the queries and of the commit.
+    pub fn change<T>(
+        &mut self,
+        tenant: TenantId,
+        run: impl FnOnce(&mut Transaction<'_>) -> Outcome<T>,
+    ) -> Outcome<T> {
+        let mut transaction = self.client.transaction()?;
+        transaction.execute(
+            "SELECT set_config('app.tenant_id', $1, true)",
+            &[&tenant.to_string()],
+        )?;
+        let value = run(&mut transaction)?;
+        transaction.commit()?;
+        Ok(value)
+    }
+
+    /// Names of the tables that hold tenants' rows.
+    ///
+    /// # Errors
+    /// Those of the query.
+    pub fn tables(&mut self) -> Outcome<Vec<String>> {
+        let query = "SELECT relname::text FROM pg_class WHERE relnamespace = 'av'::regnamespace AND relkind = 'r' \
+                     AND relrowsecurity ORDER BY 1";
+        self.client
+            .query(query, &[])?
+            .iter()
+            .map(|row| Ok(row.try_get(0)?))
+            .collect()
+    }
+
+    /// Rows of a tenant in each table.
+    ///
+    /// # Errors
+    /// Those of the queries.
+    pub fn counts(&mut self, tenant: TenantId) -> Outcome<BTreeMap<String, i64>> {
+        let tables = self.tables()?;
+        self.with_tenant(tenant, |transaction| {
+            let count = |table: String| {
+                let row = transaction.query_one(&format!("SELECT count(*) FROM av.{table}"), &[])?;
+                Ok((table, row.try_get(0)?))
+            };
+            tables.into_iter().map(count).collect()
+        })
+    }
+
+    /// Rows of a tenant in one table.
+    ///
+    /// # Errors
+    /// Those of the queries, or when there is no such table.
+    pub fn count(&mut self, tenant: TenantId, table: &str) -> Outcome<i64> {
+        self.counts(tenant)?
+            .remove(table)
+            .ok_or_else(|| format!("no table {table}").into())
+    }
+
+    /// A digest of each table's rows of a tenant: equal exactly when nothing changed.
+    ///
+    /// # Errors
+    /// Those of the queries.
+    pub fn digest(&mut self, tenant: TenantId) -> Outcome<BTreeMap<String, String>> {
+        let tables = self.tables()?;
+        self.with_tenant(tenant, |transaction| {
+            let digest = |table: String| {
+                let rows = "coalesce(string_agg(md5(t::text), ',' ORDER BY md5(t::text)), '')";
+                let row = transaction.query_one(&format!("SELECT {rows} FROM av.{table} t"), &[])?;
+                Ok((table, row.try_get(0)?))
+            };
+            tables.into_iter().map(digest).collect()
+        })
+    }
+
+    /// Messages of a tenant that wait for their recipients, the oldest first.
+    ///
+    /// # Errors
+    /// Those of the query.
+    pub fn messages(&mut self, tenant: TenantId) -> Outcome<Vec<StoredMessage>> {
+        let query = "SELECT header_blob, ciphertext FROM av.messages ORDER BY received_at";
+        self.with_tenant(tenant, |transaction| {
+            let rows = transaction.query(query, &[])?;
+            rows.iter()
+                .map(|row| {
+                    Ok(StoredMessage {
+                        header_blob: row.try_get(0)?,
+                        ciphertext: row.try_get(1)?,
+                    })
+                })
+                .collect()
+        })
+    }
+}

@@ -1,0 +1,407 @@
+//! Hand-made devices: keys and signatures of a test's own, so that it can say what no honest device says.
+
+use av_wire::bundle::{Bundle, Prekey, PrekeyKind, SignedPrekey};
+use av_wire::cert::DeviceCert;
+use av_wire::chain::{Chain, MAX_CHAIN_BYTES};
+use av_wire::enroll::{EnrollRequest, EnrollTranscript};
+use av_wire::frame::{LinkKind, ToDevice, ToRelay, authentication_message, founding_message};
+use av_wire::grant::Grant;
+use av_wire::labels::SignaturePurpose;
+use av_wire::limits::{MAX_FRAME, SEALED_NAME};
+use av_wire::signature::{SignedKind, Unverified, signed_message};
+use av_wire::statement::{Statement, Verdict};
+use av_wire::{DeviceId, DevicePublic, List, LookupHash, Origin, Role, Signature, Suite, TenantId};
+use ed25519_dalek::{Signer, SigningKey};
+
+use crate::Outcome;
+use crate::connection::{Connection, decode, unexpected};
+
+/// Seconds since 1970 in everything that hand-made devices sign; the relay looks at its own clock.
+const ISSUED_AT: u64 = 1_800_000_000;
+
+/// Fresh random bytes.
+///
+/// # Errors
+/// Those of the system's random source.
+pub fn random<const N: usize>() -> Outcome<[u8; N]> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// A device's identity. Its agreement key is random bytes: the relay never uses it.
+pub struct Device {
+    identity: SigningKey,
+    public: DevicePublic,
+}
+
+/// What [`Device::request`] made: an enrollment request in owned bytes, to be sent as it is or bent first.
+#[derive(Clone)]
+pub struct Request {
+    /// Shows the invite.
+    pub lookup: [u8; 32],
+    /// [`DevicePublic`].
+    pub device: [u8; DevicePublic::LEN],
+    /// The prekeys.
+    pub bundle: Vec<u8>,
+    /// Name and platform, sealed; random where nobody is to open it.
+    pub sealed_name: Vec<u8>,
+    /// Possession of the identity key.
+    pub pop: Signature,
+    /// Possession of the token; random where nobody is to check it.
+    pub tag: [u8; 32],
+}
+
+impl Request {
+    /// As the wire wants it.
+    pub fn as_wire(&self) -> EnrollRequest<'_> {
+        EnrollRequest {
+            lookup: self.lookup,
+            device: self.device,
+            bundle: self.bundle.as_slice().into(),
+            sealed_name: self.sealed_name.as_slice().into(),
+            pop: self.pop,
+            tag: self.tag,
+        }
+    }
+
+    /// As a frame.
+    pub fn frame(&self) -> ToRelay<'_> {
+        ToRelay::Enroll {
+            request: self.as_wire(),
+        }
+    }
+
+    /// Its transcript.
+    ///
+    /// # Errors
+    /// When a part is too long.
+    pub fn transcript(&self) -> Outcome<EnrollTranscript> {
+        Ok(self.as_wire().transcript()?)
+    }
+}
+
+impl Device {
+    /// A device with fresh keys.
+    ///
+    /// # Errors
+    /// Those of the system's random source.
+    pub fn new(role: Role) -> Outcome<Self> {
+        let identity = SigningKey::from_bytes(&random()?);
+        let public = DevicePublic {
+            role,
+            suites: Suite::XChaCha20Poly1305.alone(),
+            max_message: 8_192,
+            identity_key: identity.verifying_key().to_bytes(),
+            agreement_key: random()?,
+        };
+        Ok(Self { identity, public })
+    }
+
+    /// Its public identity.
+    pub fn public(&self) -> &DevicePublic {
+        &self.public
+    }
+
+    /// Its id.
+    pub fn id(&self) -> DeviceId {
+        self.public.device_id()
+    }
+
+    /// Sign(IKs, purpose, parts).
+    ///
+    /// # Errors
+    /// When the parts are too long to be signed.
+    pub fn sign(&self, purpose: SignaturePurpose, parts: &[&[u8]]) -> Outcome<Signature> {
+        sign(&self.identity, purpose, parts)
+    }
+
+    /// A signed prekey and one one-time prekey, their keys random bytes.
+    ///
+    /// # Errors
+    /// Those of the system's random source.
+    pub fn bundle(&self) -> Outcome<Bundle> {
+        let prekey = |kind, id| -> Outcome<SignedPrekey> {
+            let record = Prekey {
+                kind,
+                id,
+                created_at: ISSUED_AT,
+                key: random()?,
+            }
+            .to_bytes();
+            let signature = self.sign(SignaturePurpose::Prekey, &[self.id().as_bytes(), &record])?;
+            Ok(SignedPrekey { record, signature })
+        };
+        Ok(Bundle {
+            signed: prekey(PrekeyKind::Signed, 1)?,
+            one_time: Some(prekey(PrekeyKind::OneTime, 2)?),
+        })
+    }
+
+    /// A request to enroll with the invite that has this lookup value. Sealed name and tag are random.
+    ///
+    /// # Errors
+    /// Those of the system's random source.
+    pub fn request(&self, lookup: &[u8; 32]) -> Outcome<Request> {
+        let mut request = Request {
+            lookup: *lookup,
+            device: self.public.to_bytes(),
+            bundle: encoded(&self.bundle()?)?,
+            sealed_name: random::<SEALED_NAME>()?.to_vec(),
+            pop: Signature([0; 64]),
+            tag: random()?,
+        };
+        request.pop = self.sign(SignaturePurpose::Enroll, &[&request.transcript()?.0])?;
+        Ok(request)
+    }
+
+    /// Takes up a grant of this chain.
+    ///
+    /// # Errors
+    /// When the connection ends.
+    pub fn activate(
+        &self,
+        connection: &mut Connection,
+        tenant: TenantId,
+        request: &Request,
+        chain: &[u8],
+    ) -> Outcome {
+        let parts = [request.transcript()?.0, Chain::new(chain).hash()];
+        let signature = self.sign(SignaturePurpose::Activate, &[&parts[0], &parts[1]])?;
+        connection.must(&ToRelay::Activate {
+            tenant_id: tenant,
+            device_id: self.id(),
+            signature,
+        })
+    }
+
+    /// The frame that authenticates this connection.
+    ///
+    /// # Errors
+    /// Never for an origin that connects.
+    pub fn authentication(&self, connection: &Connection, tenant: TenantId) -> Outcome<ToRelay<'static>> {
+        self.authentication_for(connection.nonce(), tenant, connection.origin())
+    }
+
+    /// The frame that would authenticate a connection with this nonce to a relay of this origin.
+    ///
+    /// # Errors
+    /// Never for a valid origin.
+    pub fn authentication_for(
+        &self,
+        nonce: &[u8; 32],
+        tenant: TenantId,
+        origin: &Origin,
+    ) -> Outcome<ToRelay<'static>> {
+        let message = authentication_message(LinkKind::Plain, nonce, &tenant, &self.id(), origin)?;
+        Ok(ToRelay::Authenticate {
+            tenant_id: tenant,
+            device_id: self.id(),
+            receive_window: 16,
+            ping_period: 0,
+            link: LinkKind::Plain,
+            signature: Signature(self.identity.sign(&message).to_bytes()),
+        })
+    }
+
+    /// Opens an authenticated connection. Frames behind Welcome wait in it.
+    ///
+    /// # Errors
+    /// When the relay does not welcome this device.
+    pub fn connect(&self, origin: &str, tenant: TenantId) -> Outcome<Connection> {
+        let mut connection = Connection::open(origin)?;
+        let answer = connection.call(&self.authentication(&connection, tenant)?)?;
+        match decode(&answer)? {
+            ToDevice::Welcome { .. } => Ok(connection),
+            other => Err(unexpected(&other)),
+        }
+    }
+}
+
+/// A tenant's founder: the root and the first owner's device.
+pub struct Founder {
+    root: SigningKey,
+    /// The founding owner's device.
+    pub device: Device,
+    /// The tenant.
+    pub tenant: TenantId,
+    /// The device's chain.
+    pub chain: Vec<u8>,
+    serial: u64,
+}
+
+impl Founder {
+    /// Founds a tenant at a relay in `dev` mode.
+    ///
+    /// # Errors
+    /// When the relay refuses.
+    pub fn found(origin: &str) -> Outcome<Self> {
+        let root = SigningKey::from_bytes(&random()?);
+        let device = Device::new(Role::Owner)?;
+        let tenant = TenantId::of_root(&root.verifying_key().to_bytes());
+        let cert = certificate(&root, tenant, device.public(), DeviceId::ROOT)?;
+        let mut buffer = [0; MAX_CHAIN_BYTES];
+        let chain = Chain::prepend(&root.verifying_key().to_bytes(), &cert, None, &mut buffer)?.to_vec();
+        let founder = Self {
+            root,
+            device,
+            tenant,
+            chain,
+            serial: 0,
+        };
+        let mut connection = Connection::open(origin)?;
+        let bundle = encoded(&founder.device.bundle()?)?;
+        let message = founding_message(&tenant, connection.origin(), &founder.device.id())?;
+        connection.must(&ToRelay::Found {
+            code: [].as_slice().into(),
+            chain: founder.chain.as_slice().into(),
+            bundle: bundle.as_slice().into(),
+            signature: Signature(founder.root.sign(&message).to_bytes()),
+        })?;
+        Ok(founder)
+    }
+
+    /// Opens an authenticated connection of the founding device.
+    ///
+    /// # Errors
+    /// When the relay does not welcome it.
+    pub fn connect(&self, origin: &str) -> Outcome<Connection> {
+        self.device.connect(origin, self.tenant)
+    }
+
+    /// Registers an invite and gives its lookup value.
+    ///
+    /// # Errors
+    /// When the relay refuses.
+    pub fn invite(&self, connection: &mut Connection, role: Role, seconds: u32) -> Outcome<[u8; 32]> {
+        let lookup = random()?;
+        connection.must(&ToRelay::CreateInvite {
+            request: 1,
+            lookup_hash: LookupHash::of(&lookup),
+            role,
+            expires_in: seconds,
+        })?;
+        Ok(lookup)
+    }
+
+    /// The chain that certifies `device` under the founding owner.
+    ///
+    /// # Errors
+    /// Never for a device of this harness.
+    pub fn certify(&self, device: &DevicePublic) -> Outcome<Vec<u8>> {
+        let cert = certificate(&self.device.identity, self.tenant, device, self.device.id())?;
+        let mut buffer = [0; MAX_CHAIN_BYTES];
+        let root = self.root.verifying_key().to_bytes();
+        Ok(Chain::prepend(&root, &cert, Some(Chain::new(&self.chain)), &mut buffer)?.to_vec())
+    }
+
+    /// Approves a pending device; its grant's tag is random, which the relay cannot know.
+    ///
+    /// # Errors
+    /// When the relay refuses.
+    pub fn approve(&self, connection: &mut Connection, device: &DevicePublic) -> Outcome<Vec<u8>> {
+        let chain = self.certify(device)?;
+        let origin = connection.origin().clone();
+        let grant = encoded(&Grant {
+            chain: chain.as_slice().into(),
+            origin: origin.as_str(),
+            link_key: [0; 32],
+            next_link_key: [0; 32],
+            serials: List::new(&[]),
+            tag: random()?,
+        })?;
+        connection.must(&ToRelay::Approve {
+            request: 2,
+            device_id: device.device_id(),
+            grant: grant.as_slice().into(),
+        })?;
+        Ok(chain)
+    }
+
+    /// Enrolls, approves and activates a device.
+    ///
+    /// # Errors
+    /// When the relay refuses any of it.
+    pub fn enroll(&self, owner: &mut Connection, device: &Device) -> Outcome {
+        let lookup = self.invite(owner, device.public().role, 600)?;
+        let request = device.request(&lookup)?;
+        let mut connection = Connection::open(owner.origin().as_str())?;
+        let answer = connection.call(&request.frame())?;
+        let ToDevice::Pending { .. } = decode(&answer)? else {
+            return Err(unexpected(&decode(&answer)?));
+        };
+        let chain = self.approve(owner, device.public())?;
+        let answer = connection.frame()?;
+        let ToDevice::Granted { .. } = decode(&answer)? else {
+            return Err(unexpected(&decode(&answer)?));
+        };
+        device.activate(&mut connection, self.tenant, &request, &chain)
+    }
+
+    /// The next signed statement of the founding owner about `subject`.
+    ///
+    /// # Errors
+    /// Never for a statement without kept certificates.
+    pub fn statement(&mut self, verdict: Verdict, subject: DeviceId) -> Outcome<Vec<u8>> {
+        self.serial += 1;
+        let statement = Statement {
+            verdict,
+            tenant_id: self.tenant,
+            subject,
+            issuer: self.device.id(),
+            serial: self.serial,
+            issued_at: ISSUED_AT,
+            keep: &[],
+        };
+        let body = statement.body()?;
+        let signature = self.device.sign(statement.kind().purpose(), &[&body])?;
+        encoded(&Unverified {
+            kind: statement.kind(),
+            body: body.as_slice().into(),
+            signature,
+        })
+    }
+
+    /// Posts the next statement about `subject`.
+    ///
+    /// # Errors
+    /// When the relay refuses.
+    pub fn post(&mut self, connection: &mut Connection, verdict: Verdict, subject: DeviceId) -> Outcome {
+        let statement = self.statement(verdict, subject)?;
+        connection.must(&ToRelay::PostStatement {
+            request: 3,
+            statement: statement.as_slice().into(),
+        })
+    }
+}
+
+/// A signed certificate for `device`.
+fn certificate(
+    key: &SigningKey,
+    tenant: TenantId,
+    device: &DevicePublic,
+    issuer: DeviceId,
+) -> Outcome<Vec<u8>> {
+    let body = DeviceCert {
+        tenant_id: tenant,
+        device: *device,
+        issued_at: ISSUED_AT,
+        issuer,
+    }
+    .to_bytes();
+    let signature = sign(key, SignaturePurpose::Cert, &[&body])?;
+    encoded(&Unverified {
+        kind: SignedKind::Cert,
+        body: body.as_slice().into(),
+        signature,
+    })
+}
+
+fn sign(key: &SigningKey, purpose: SignaturePurpose, parts: &[&[u8]]) -> Outcome<Signature> {
+    Ok(Signature(key.sign(&signed_message(purpose, parts)?).to_bytes()))
+}
+
+fn encoded<T: minicbor::Encode<()>>(value: &T) -> Outcome<Vec<u8>> {
+    let mut buffer = vec![0; MAX_FRAME];
+    Ok(av_wire::encode(value, &mut buffer)?.to_vec())
+}

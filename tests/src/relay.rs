@@ -1,0 +1,143 @@
+//! A relay of a test's own: `av-relay dev` on a free port, with a PostgreSQL of its own.
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use rustix::process::Signal;
+
+use crate::database::{Cluster, Database};
+use crate::process::{Finished, Process};
+use crate::wait::{DEADLINE, wait_until};
+use crate::{Outcome, programs};
+
+/// A relay. Dropping it kills it, and its PostgreSQL ends with it.
+pub struct Relay {
+    data: PathBuf,
+    address: SocketAddr,
+    origin: String,
+    process: Option<Process>,
+}
+
+impl Relay {
+    /// Starts a relay whose devices connect to it directly.
+    ///
+    /// # Errors
+    /// When it does not get ready, with everything it said.
+    pub fn start(data: &Path) -> Outcome<Self> {
+        let address = free_address()?;
+        Self::start_at(data, address, &format!("ws://{address}"))
+    }
+
+    /// Starts a relay at `address`, which devices know as `origin` (a recorder's, perhaps).
+    ///
+    /// # Errors
+    /// When it does not get ready, with everything it said.
+    pub fn start_at(data: &Path, address: SocketAddr, origin: &str) -> Outcome<Self> {
+        let mut relay = Self {
+            data: data.to_owned(),
+            address,
+            origin: origin.to_owned(),
+            process: None,
+        };
+        relay.restart()?;
+        Ok(relay)
+    }
+
+    /// The command that starts a relay on this data directory.
+    ///
+    /// # Errors
+    /// When `av-relay` is not built.
+    pub fn command(data: &Path, listen: &str) -> Outcome<Command> {
+        let mut command = Command::new(programs::find("av-relay")?);
+        command.args(["dev", "--listen", listen, "--data"]).arg(data);
+        Ok(command)
+    }
+
+    /// Starts it again on the same data and port, after [`Relay::kill`] or [`Relay::stop`].
+    ///
+    /// # Errors
+    /// When it does not get ready, with everything it said.
+    pub fn restart(&mut self) -> Outcome {
+        let mut command = Self::command(&self.data, &self.address.to_string())?;
+        command.args(["--origin", &self.origin]);
+        let mut process = Process::spawn("av-relay", command)?;
+        process.expect_line(&format!("ready {}", self.origin))?;
+        self.process = Some(process);
+        Ok(())
+    }
+
+    /// Kills it with SIGKILL and waits until its PostgreSQL has ended too.
+    ///
+    /// # Errors
+    /// When that goes on without it.
+    pub fn kill(&mut self) -> Outcome {
+        let database = Cluster::find(&self.data)?.process();
+        if let Some(mut process) = self.process.take() {
+            process.kill()?;
+        }
+        wait_until("PostgreSQL ends with the relay that was killed", DEADLINE, || {
+            Ok((!crate::process::exists(database)).then_some(()))
+        })
+    }
+
+    /// Asks it to end and waits for that.
+    ///
+    /// # Errors
+    /// When it is not running, or does not end.
+    pub fn stop(&mut self) -> Outcome<Finished> {
+        let process = self.process.take().ok_or("the relay is not running")?;
+        process.signal(Signal::TERM)?;
+        process.finish()
+    }
+
+    /// A look into its database.
+    ///
+    /// # Errors
+    /// When it is not running.
+    pub fn inspect(&self) -> Outcome<Database> {
+        Database::connect(&Cluster::find(&self.data)?)
+    }
+
+    /// The running process.
+    ///
+    /// # Errors
+    /// When it is not running.
+    pub fn process(&mut self) -> Outcome<&mut Process> {
+        self.process
+            .as_mut()
+            .ok_or_else(|| "the relay is not running".into())
+    }
+
+    /// The origin that its devices use.
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Its data directory.
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
+
+    /// A connection that shows that it still answers.
+    ///
+    /// # Errors
+    /// When nobody listens.
+    pub fn probe(&self) -> Outcome {
+        TcpStream::connect(self.address)?;
+        Ok(())
+    }
+}
+
+/// An address on loopback that nobody listens on at this moment.
+///
+/// # Errors
+/// Those of the system.
+pub fn free_address() -> Outcome<SocketAddr> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
+}
