@@ -1,0 +1,26 @@
+//! The only files that name RustCrypto and dalek: everything above them speaks of keys, never of a library.
+//!
+//! ```text
+//! aead   XChaCha20-Poly1305, AES-256-GCM      kdf   HKDF-SHA-512, HMAC-SHA-512      mac   keyed BLAKE2b-256
+//! dh     X25519                               sign  Ed25519                          secret  bytes that are wiped
+//! ```
+
+mod aead;
+mod dh;
+mod kdf;
+mod mac;
+mod secret;
+mod sign;
+
+#[cfg(feature = "aes-gcm")]
+pub use aead::Aes256Gcm;
+pub use crate::error::CryptoError;
+pub use aead::{Aead, TAG, XChaCha20Poly1305};
+pub use dh::AgreementSecret;
+#[cfg(test)]
+pub(crate) use dh::agreements_on_this_thread;
+pub use kdf::hkdf;
+pub(crate) use kdf::{chain_hmac, derive_keys};
+pub use mac::{mac, verify_mac};
+pub use secret::Secret;
+pub use sign::SigningSecret;

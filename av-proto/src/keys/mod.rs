@@ -1,0 +1,12 @@
+//! The keys of a device: its identity, and the prekeys that let others begin sessions with it
+//! (`PROTOCOL.md` sections 2 and 5).
+
+mod identity;
+mod prekey;
+
+#[cfg(test)]
+mod tests;
+
+pub use crate::crypto::Secret;
+pub use identity::Identity;
+pub use prekey::Prekeys;

@@ -1,0 +1,186 @@
+//! The secrets of a device's prekeys (`PROTOCOL.md` section 5).
+
+use av_wire::bundle::{Bundle, Prekey, PrekeyKind, SignedPrekey};
+use av_wire::labels::SignaturePurpose;
+use av_wire::layout::Reader;
+use rand_core::CryptoRng;
+
+use super::Identity;
+use crate::crypto::{AgreementSecret, CryptoError};
+use crate::record::codec::{CodecError, ReadRecord, Writer};
+
+/// One signed prekey, the one before it, and up to `ONE_TIME` one-time prekeys. Ids count up from 1 over all kinds
+/// and are never used again.
+pub struct Prekeys<const ONE_TIME: usize> {
+    current: SecretPrekey,
+    previous: Option<SecretPrekey>,
+    one_time: [Option<SecretPrekey>; ONE_TIME],
+    next_id: u32,
+}
+
+/// A prekey's secret with what its record says.
+struct SecretPrekey {
+    id: u32,
+    created_at: u64,
+    /// Under which signed prekey a one-time key was made: they die together. A signed prekey's own id.
+    signed_id: u32,
+    secret: AgreementSecret,
+}
+
+impl SecretPrekey {
+    const LEN: usize = 4 + 8 + 4 + 32 + 32;
+
+    fn generate(rng: &mut dyn CryptoRng, id: u32, signed_id: u32, created_at: u64) -> Self {
+        Self { id, created_at, signed_id, secret: AgreementSecret::generate(rng) }
+    }
+
+    fn sign(&self, kind: PrekeyKind, identity: &Identity) -> Result<SignedPrekey, CryptoError> {
+        let key = *self.secret.public();
+        let record = Prekey { kind, id: self.id, created_at: self.created_at, key }.to_bytes();
+        let parts: [&[u8]; 2] = [identity.device_id().as_bytes(), &record];
+        Ok(SignedPrekey { record, signature: identity.signing().sign(SignaturePurpose::Prekey, &parts)? })
+    }
+
+    fn write(&self, writer: &mut Writer<'_>) -> Result<(), CodecError> {
+        writer.u32(self.id)?;
+        writer.u64(self.created_at)?;
+        writer.u32(self.signed_id)?;
+        writer.bytes(self.secret.expose())?;
+        writer.bytes(self.secret.public())
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Result<Self, CodecError> {
+        Ok(Self {
+            id: reader.u32()?,
+            created_at: reader.u64()?,
+            signed_id: reader.u32()?,
+            secret: AgreementSecret::from_parts(reader.array()?, reader.array()?),
+        })
+    }
+}
+
+impl<const ONE_TIME: usize> Prekeys<ONE_TIME> {
+    /// Bytes of the largest encoding in a record.
+    pub const MAX_LEN: usize = 4 + (1 + ONE_TIME) * (1 + SecretPrekey::LEN) + SecretPrekey::LEN;
+
+    /// One signed prekey and one one-time prekey, as an enrollment shows them. `created_at` is in seconds since
+    /// 1970, 0 without a clock.
+    pub fn generate(rng: &mut dyn CryptoRng, created_at: u64) -> Self {
+        const { assert!(ONE_TIME >= 1, "an enrollment shows a one-time prekey") }
+        let current = SecretPrekey::generate(rng, 1, 1, created_at);
+        let mut one_time = [const { None }; ONE_TIME];
+        if let Some(slot) = one_time.first_mut() {
+            *slot = Some(SecretPrekey::generate(rng, 2, 1, created_at));
+        }
+        Self { current, previous: None, one_time, next_id: 3 }
+    }
+
+    /// The current signed prekey and the one-time prekey with the least id, signed.
+    ///
+    /// # Errors
+    /// [`CryptoError`], which no prekey causes.
+    pub fn bundle(&self, identity: &Identity) -> Result<Bundle, CryptoError> {
+        let one_time = self.one_time.iter().flatten().min_by_key(|prekey| prekey.id);
+        Ok(Bundle {
+            signed: self.current.sign(PrekeyKind::Signed, identity)?,
+            one_time: one_time.map(|prekey| prekey.sign(PrekeyKind::OneTime, identity)).transpose()?,
+        })
+    }
+
+    /// The signed prekey with this id, if it is the current one or the one before.
+    pub fn signed_secret(&self, id: u32) -> Option<&AgreementSecret> {
+        let mut signed = core::iter::once(&self.current).chain(&self.previous);
+        signed.find(|prekey| prekey.id == id).map(|prekey| &prekey.secret)
+    }
+
+    /// The one-time prekey with this id, if it was not consumed.
+    pub fn one_time_secret(&self, id: u32) -> Option<&AgreementSecret> {
+        self.one_time.iter().flatten().find(|prekey| prekey.id == id).map(|prekey| &prekey.secret)
+    }
+
+    /// Wipes the one-time prekey with this id; whether there was one.
+    pub fn consume_one_time(&mut self, id: u32) -> bool {
+        self.wipe_one_time(|prekey| prekey.id == id)
+    }
+
+    /// Number of one-time prekeys that were not consumed.
+    pub fn one_time_len(&self) -> usize {
+        self.one_time.iter().flatten().count()
+    }
+
+    /// Makes another one-time prekey and returns it signed, to be published; `None` when all places are taken or
+    /// the ids are used up, whatever the relay asks for.
+    ///
+    /// # Errors
+    /// [`CryptoError`], which no prekey causes; nothing is then added.
+    pub fn add_one_time(
+        &mut self,
+        rng: &mut dyn CryptoRng,
+        identity: &Identity,
+        created_at: u64,
+    ) -> Result<Option<SignedPrekey>, CryptoError> {
+        let following = self.next_id.checked_add(1);
+        let (Some(slot), Some(following)) = (self.one_time.iter_mut().find(|slot| slot.is_none()), following) else {
+            return Ok(None);
+        };
+        let prekey = SecretPrekey::generate(rng, self.next_id, self.current.id, created_at);
+        let signed = prekey.sign(PrekeyKind::OneTime, identity)?;
+        *slot = Some(prekey);
+        self.next_id = following;
+        Ok(Some(signed))
+    }
+
+    /// Makes a new signed prekey. The current one is kept for messages on their way; the one before it is wiped, and
+    /// with it the one-time prekeys made under it. `false`, and nothing changed, when the ids are used up.
+    pub fn rotate(&mut self, rng: &mut dyn CryptoRng, created_at: u64) -> bool {
+        let Some(following) = self.next_id.checked_add(1) else { return false };
+        let next = SecretPrekey::generate(rng, self.next_id, self.next_id, created_at);
+        let replaced = SecretPrekey { secret: self.current.secret.duplicate(), ..self.current };
+        if let Some(expired) = self.previous.as_ref().map(|prekey| prekey.id) {
+            self.wipe_one_time(|prekey| prekey.signed_id == expired);
+        }
+        self.previous = Some(replaced);
+        self.current = next;
+        self.next_id = following;
+        true
+    }
+
+    fn wipe_one_time(&mut self, mut is_over: impl FnMut(&SecretPrekey) -> bool) -> bool {
+        let before = self.one_time_len();
+        for slot in &mut self.one_time {
+            if slot.as_ref().is_some_and(&mut is_over) {
+                // Dropping the key in its place wipes it there.
+                *slot = None;
+            }
+        }
+        self.one_time_len() < before
+    }
+
+    pub(crate) fn write(&self, writer: &mut Writer<'_>) -> Result<(), CodecError> {
+        writer.u32(self.next_id)?;
+        self.current.write(writer)?;
+        for prekey in core::iter::once(&self.previous).chain(&self.one_time) {
+            writer.flag(prekey.is_some())?;
+            prekey.as_ref().map_or(Ok(()), |prekey| prekey.write(writer))?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, CodecError> {
+        let optional = |reader: &mut Reader<'_>| -> Result<_, CodecError> {
+            if reader.flag()? { SecretPrekey::read(reader).map(Some) } else { Ok(None) }
+        };
+        let next_id = reader.u32()?;
+        let current = SecretPrekey::read(reader)?;
+        let previous = optional(reader)?;
+        let mut one_time = [const { None }; ONE_TIME];
+        for slot in &mut one_time {
+            *slot = optional(reader)?;
+        }
+        let mut ids = core::iter::once(&current).chain(&previous).chain(one_time.iter().flatten());
+        if ids.any(|prekey| prekey.id >= next_id) {
+            return Err(CodecError);
+        }
+        Ok(Self { current, previous, one_time, next_id })
+    }
+}

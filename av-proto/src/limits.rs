@@ -1,0 +1,84 @@
+//! Every capacity of the protocol core: name, unit, reason, and what happens when it is reached.
+
+use av_wire::DeviceId;
+use av_wire::chain::MAX_CHAIN_BYTES;
+
+use crate::crypto::TAG;
+
+/// Messages in one chain: from 2^31 on nothing more is sent, and a new session is started
+/// (`PROTOCOL.md` section 7).
+pub const MAX_CHAIN_MESSAGES: u32 = 1 << 31;
+
+/// Receiving chains that are over and whose header keys are kept, for messages that the relay delivers late. The
+/// oldest is given up for a fifth, together with its skipped keys.
+pub const PAST_CHAINS: usize = 4;
+
+/// AEAD tags that a message can cost a session whose header it does not open: current and next header key, and
+/// those of the past chains.
+pub const MAX_HEADER_TRIALS: usize = 2 + PAST_CHAINS;
+
+/// Skipped message keys that a session may be built for: the count is stored in a u16, and walking further for one
+/// message would take a microcontroller more than a second.
+pub const MAX_SKIP: usize = 1_000;
+
+/// Bytes: the largest block to which a sender may round up its plaintexts.
+pub const MAX_PADDING_BLOCK: usize = 1_024;
+
+/// Bytes to which plaintexts are rounded up unless the application says otherwise: it hides the length of a short
+/// word and costs half a block on average.
+pub const PADDING_BLOCK: usize = 32;
+
+/// Bytes of a ratchet header: public key 32, PN 4, N 4.
+pub const HEADER: usize = 40;
+
+/// Bytes of the longest nonce, XChaCha20-Poly1305's.
+pub const MAX_NONCE: usize = 24;
+
+/// Bytes of the largest prelude: array head 1, generation 5, mode 1, ephemeral key 34, two prekey ids of 5, two
+/// nulls, and the initiator's chain behind a 3-byte head.
+pub const MAX_PRELUDE: usize = 1 + 5 + 1 + 34 + 5 + 5 + 1 + 1 + 3 + MAX_CHAIN_BYTES;
+
+/// Bytes of the largest `header_blob`: type 1, suite 1, prelude behind a 2-byte length, nonce, sealed header.
+/// A longer one is refused before any key is tried.
+pub const MAX_HEADER_BLOB: usize = 2 + 2 + MAX_PRELUDE + MAX_NONCE + HEADER + TAG;
+
+/// Bytes of a proposed device name. Longer ones are refused where they are typed.
+pub const NAME_MAX: usize = 40;
+
+/// Bytes of a proposed platform: with name, separator and end mark it fills the 64 sealed bytes.
+pub const PLATFORM_MAX: usize = 22;
+
+/// Generations that a prelude may be ahead of the last accepted one: far more than anyone loses, far fewer than
+/// would let one prelude use up the number space.
+pub const MAX_GENERATION_JUMP: u32 = 1 << 20;
+
+// The shortest initiator field is an id, so the largest stands in the bound above.
+const _: () = assert!(DeviceId::LEN < MAX_CHAIN_BYTES);
+
+/// Bytes of a record beside the frame or payload that it holds: an outbox entry's number, kind, two ids and length
+/// (44), the seal (41), rounded up.
+pub const RECORD_OVERHEAD: usize = 128;
+
+/// One-time prekeys whose secrets a device keeps. An enrollment needs one; the rest serve later initiators.
+pub const ONE_TIME_PREKEYS: usize = 8;
+
+/// Invites that an owner's device keeps at a time. With all of them open, making another one is refused until one
+/// expires: each is a door.
+pub const INVITES: usize = 8;
+
+/// Verified enrollment requests that wait for the owner's word. The oldest goes for a fifth, and comes back when the
+/// requests are listed again.
+pub const PENDING_REQUESTS: usize = 4;
+
+/// Events that the application has not fetched. The oldest goes for another; what they report is in the views.
+pub const EVENTS: usize = 16;
+
+/// Milliseconds of uptime for which the losing one of two sessions still receives (`PROTOCOL.md` section 6): a day,
+/// longer than a device is usually cut off with messages under way.
+pub const LOSER_LIFETIME: u64 = 24 * 3_600 * 1_000;
+
+/// Preludes that a peer may have answered at once; each costs six Diffie-Hellman steps.
+pub const PRELUDE_BURST: u8 = 2;
+
+/// Milliseconds of uptime after which a peer may have one more prelude answered.
+pub const PRELUDE_PERIOD: u64 = 60_000;

@@ -1,0 +1,219 @@
+//! Receiving: find the key that opens the header, derive the message key beside the state, verify the body, and
+//! only then change the state, by steps that cannot fail.
+
+use super::header::{Header, SEALED};
+use super::message::{HeaderBlob, associated_data};
+use super::root::{self, RootStep};
+use super::skipped::SkippedStore;
+use super::state::{ReceivingChain, Sending, State};
+use super::{RatchetError, chain, padding};
+use crate::crypto::{Aead, Secret, TAG};
+use crate::limits::MAX_CHAIN_MESSAGES;
+
+/// What was decrypted: the body stands in the first `len` bytes of the buffer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Opened {
+    /// The plaintext's kind.
+    pub kind: u8,
+    /// Bytes of the body.
+    pub len: usize,
+}
+
+/// Under which header key a header opened.
+enum Located {
+    Current,
+    Next,
+    Past { chain: u32, end: u32 },
+}
+
+/// What the message changes once its body has verified.
+enum Change {
+    /// A skipped key is used up.
+    UseSkipped { chain: u32, number: u32 },
+    /// The current chain goes on behind this message; `missing` keys before it are kept.
+    Advance { missing: u32, after: Secret<32> },
+    /// The peer's step: its new chain goes on behind this message.
+    Step { header: Header, step: RootStep, after: Secret<32> },
+}
+
+pub(super) fn decrypt<A: Aead>(
+    state: &mut State,
+    skipped: &mut SkippedStore<'_>,
+    header_blob: &[u8],
+    ciphertext: &[u8],
+    out: &mut [u8],
+) -> Result<Opened, RatchetError> {
+    let blob = HeaderBlob::parse(header_blob)?;
+    if blob.suite != A::SUITE.byte() {
+        return Err(RatchetError::Malformed);
+    }
+    let (text, tag) = ciphertext.split_last_chunk::<TAG>().ok_or(RatchetError::Malformed)?;
+    let sealed_header = blob.header_ct.try_into().map_err(|_| RatchetError::Malformed)?;
+    let out = out.get_mut(..text.len()).ok_or(RatchetError::Length)?;
+    if !may_belong(state, &blob) {
+        return Err(RatchetError::Unopened);
+    }
+
+    let body_ad = associated_data(&state.id, header_blob)?;
+    let header_ad = body_ad.get(..state.id.len() + blob.prefix.len()).ok_or(RatchetError::Malformed)?;
+    let (located, header) = locate::<A>(state, blob.nonce, header_ad, sealed_header)?;
+    let (message_key, change) = stage(state, skipped, located, header)?;
+
+    out.copy_from_slice(text);
+    let opened = match A::open(&message_key, blob.nonce, &body_ad, out, tag) {
+        Ok(()) => padding::strip(out).map(|(kind, body)| Opened { kind, len: body.len() }),
+        Err(_) => {
+            out.fill(0);
+            return Err(RatchetError::Unopened);
+        }
+    };
+    let Some(opened) = opened else {
+        out.fill(0);
+        return Err(RatchetError::Contradiction);
+    };
+    commit(state, skipped, change);
+    // The body to the front, and nothing of it a second time behind.
+    out.copy_within(1.., 0);
+    out.iter_mut().skip(opened.len).for_each(|byte| *byte = 0);
+    Ok(opened)
+}
+
+/// Whether the message's public part fits this session: only an initiator sends preludes, and a session has one
+/// generation and mode. Costs no tag.
+fn may_belong(state: &State, blob: &HeaderBlob<'_>) -> bool {
+    blob.prelude.is_none_or(|prelude| {
+        !state.is_initiator && prelude.generation == state.generation && prelude.mode == state.mode
+    })
+}
+
+/// Tries the header keys: current, next, past; at most [`MAX_HEADER_TRIALS`](crate::limits::MAX_HEADER_TRIALS) tags
+/// and no agreement.
+fn locate<A: Aead>(
+    state: &State,
+    nonce: &[u8],
+    ad: &[u8],
+    sealed: &[u8; SEALED],
+) -> Result<(Located, Header), RatchetError> {
+    let open = |key: &Secret<32>| Header::open::<A>(key, nonce, ad, sealed).ok();
+    if let Some(header) = state.receiving.as_ref().and_then(|receiving| open(&receiving.header)) {
+        return Ok((Located::Current, header));
+    }
+    // The next key is in use only after a message of ours that the peer can have answered with a step.
+    if let Some(header) = state.sending.own().and_then(|_| open(&state.next_receiving_header)) {
+        return Ok((Located::Next, header));
+    }
+    for past in state.past.iter() {
+        if let Some(header) = open(&past.header) {
+            return Ok((Located::Past { chain: past.chain, end: past.end }, header));
+        }
+    }
+    Err(RatchetError::Unopened)
+}
+
+/// The message key, and what has to change when the body verifies. Changes nothing.
+fn stage(
+    state: &State,
+    skipped: &SkippedStore<'_>,
+    located: Located,
+    header: Header,
+) -> Result<(Secret<32>, Change), RatchetError> {
+    if header.number >= MAX_CHAIN_MESSAGES || header.previous > MAX_CHAIN_MESSAGES {
+        return Err(RatchetError::Contradiction);
+    }
+    match located {
+        Located::Current => {
+            let receiving = state.receiving.as_ref().ok_or(RatchetError::Unopened)?;
+            if header.ratchet != receiving.ratchet {
+                return Err(RatchetError::Contradiction);
+            }
+            let Some(missing) = header.number.checked_sub(receiving.next) else {
+                return use_skipped(skipped, state.chains, header.number);
+            };
+            check_missing(skipped, u64::from(missing))?;
+            let place = chain::skip(&receiving.chain, missing, |_| ());
+            let (after, message_key) = chain::step(&place);
+            Ok((message_key, Change::Advance { missing, after }))
+        }
+        Located::Next => {
+            let own = state.sending.own().ok_or(RatchetError::Unopened)?;
+            let received = state.receiving.as_ref().map_or(0, |receiving| receiving.next);
+            let ended = header.previous.checked_sub(received).ok_or(RatchetError::Contradiction)?;
+            // Before the peer's first chain there was none that could lack messages.
+            if state.receiving.is_none() && ended > 0 {
+                return Err(RatchetError::Contradiction);
+            }
+            check_missing(skipped, u64::from(ended) + u64::from(header.number))?;
+            if state.chains == u32::MAX {
+                return Err(RatchetError::Exhausted);
+            }
+            let step = root::step(&state.root, own, &header.ratchet).map_err(|_| RatchetError::Contradiction)?;
+            let place = chain::skip(&step.chain, header.number, |_| ());
+            let (after, message_key) = chain::step(&place);
+            Ok((message_key, Change::Step { header, step, after }))
+        }
+        Located::Past { end, .. } if header.number >= end => Err(RatchetError::Contradiction),
+        Located::Past { chain, .. } => use_skipped(skipped, chain, header.number),
+    }
+}
+
+fn use_skipped(
+    skipped: &SkippedStore<'_>,
+    chain: u32,
+    number: u32,
+) -> Result<(Secret<32>, Change), RatchetError> {
+    let key = skipped.find(chain, number).ok_or(RatchetError::Spent)?;
+    Ok((key, Change::UseSkipped { chain, number }))
+}
+
+/// No more messages are passed over at once than keys are kept, so that the work for one message is bounded.
+fn check_missing(skipped: &SkippedStore<'_>, missing: u64) -> Result<(), RatchetError> {
+    let is_bounded = usize::try_from(missing).is_ok_and(|missing| missing <= skipped.capacity());
+    if is_bounded { Ok(()) } else { Err(RatchetError::TooManySkipped) }
+}
+
+/// Takes over what was staged. Keys passed over are derived once more here instead of being held meanwhile, which
+/// keeps the stack of a microcontroller small and the staging free of side effects.
+fn commit(state: &mut State, skipped: &mut SkippedStore<'_>, change: Change) {
+    match change {
+        Change::UseSkipped { chain, number } => skipped.remove(chain, number),
+        Change::Advance { missing, after } => {
+            if let Some(receiving) = &mut state.receiving {
+                keep_missing(skipped, state.chains, &receiving.chain, receiving.next, missing);
+                receiving.chain = after;
+                receiving.next += missing + 1;
+            }
+        }
+        Change::Step { header, step, after } => {
+            if let Some(ended) = &state.receiving {
+                if let Some(given_up) = state.past.push(state.chains, header.previous, &ended.header) {
+                    skipped.remove_chain(given_up);
+                }
+                keep_missing(skipped, state.chains, &ended.chain, ended.next, header.previous - ended.next);
+            }
+            state.chains += 1;
+            keep_missing(skipped, state.chains, &step.chain, 0, header.number);
+            if let Sending::Chain(ended) = &state.sending {
+                state.previous = ended.next;
+            }
+            state.sending = Sending::Due;
+            state.root = step.root;
+            state.receiving = Some(ReceivingChain {
+                ratchet: header.ratchet,
+                header: state.next_receiving_header.duplicate(),
+                chain: after,
+                next: header.number + 1,
+            });
+            state.next_receiving_header = step.next_header;
+        }
+    }
+    state.prelude = None;
+}
+
+/// Keeps the keys of `missing` messages from `number` on.
+fn keep_missing(skipped: &mut SkippedStore<'_>, chain: u32, key: &Secret<32>, number: u32, missing: u32) {
+    let mut number = number;
+    chain::skip(key, missing, |message_key| {
+        skipped.push(chain, number, message_key);
+        number += 1;
+    });
+}

@@ -1,0 +1,33 @@
+//! Plaintext = kind(1) ‖ body ‖ 0x80 ‖ zeros to the next multiple of the sender's block.
+
+use crate::error::RatchetError;
+use crate::limits::MAX_PADDING_BLOCK;
+
+/// Ends the body.
+const END: u8 = 0x80;
+
+/// Bytes of the padded plaintext of a body: kind, body and end mark, rounded up to a multiple of `block`.
+///
+/// # Errors
+/// [`RatchetError::Length`] for a block of 0 or over [`MAX_PADDING_BLOCK`], or a body that no address space holds.
+pub fn padded_len(body_len: usize, block: usize) -> Result<usize, RatchetError> {
+    if block == 0 || block > MAX_PADDING_BLOCK {
+        return Err(RatchetError::Length);
+    }
+    let plain = body_len.checked_add(2).ok_or(RatchetError::Length)?;
+    plain.checked_next_multiple_of(block).ok_or(RatchetError::Length)
+}
+
+/// Fills `out`, which has [`padded_len`] bytes.
+pub(super) fn pad(kind: u8, body: &[u8], out: &mut [u8]) {
+    let plain = core::iter::once(kind).chain(body.iter().copied()).chain(core::iter::once(END));
+    out.iter_mut().zip(plain.chain(core::iter::repeat(0))).for_each(|(slot, byte)| *slot = byte);
+}
+
+/// The kind and the body of a padded plaintext; `None` when it has no end mark behind its kind.
+pub(super) fn strip(plain: &[u8]) -> Option<(u8, &[u8])> {
+    let (kind, rest) = plain.split_first()?;
+    let end = rest.iter().rposition(|byte| *byte != 0)?;
+    let (body, mark) = rest.split_at_checked(end)?;
+    (mark.first() == Some(&END)).then_some((*kind, body))
+}
