@@ -103,8 +103,40 @@ pub struct Bundle {
     #[n(0)]
     pub signed: SignedPrekey,
     /// A one-time prekey, handed out once; CBOR null when there is none left.
-    #[n(1)]
+    #[cbor(n(1), with = "written_null", has_nil)]
     pub one_time: Option<SignedPrekey>,
+}
+
+/// Writes an absent value as null even in the last place, where the derived encoding would leave it out: a bundle
+/// is an array of two, as `frame.cddl` says.
+mod written_null {
+    use minicbor::decode::{Decode, Decoder};
+    use minicbor::encode::{Encode, Encoder, Write};
+
+    pub(super) fn encode<C, T: Encode<C>, W: Write>(
+        value: &Option<T>,
+        encoder: &mut Encoder<W>,
+        context: &mut C,
+    ) -> Result<(), minicbor::encode::Error<W::Error>> {
+        value.encode(encoder, context)
+    }
+
+    pub(super) fn decode<'b, C, T: Decode<'b, C>>(
+        decoder: &mut Decoder<'b>,
+        context: &mut C,
+    ) -> Result<Option<T>, minicbor::decode::Error> {
+        Option::decode(decoder, context)
+    }
+
+    /// Never left out.
+    pub(super) const fn is_nil<T>(_: &Option<T>) -> bool {
+        false
+    }
+
+    /// Left out is malformed.
+    pub(super) const fn nil<T>() -> Option<Option<T>> {
+        None
+    }
 }
 
 /// Proof that every key of a bundle was verified for a device; there is no other way to make one.

@@ -9,6 +9,8 @@ pub mod hash {
     pub const SAFETY: &[u8] = b"av1 safety";
     /// Checksum of an invite's token, of which 20 bits are shown.
     pub const INVITE: &[u8] = b"av1 invite";
+    /// Checksum of a recovery key's text.
+    pub const RECOVERY: &[u8] = b"av1 recovery";
     /// What the relay stores in place of an invite's lookup value, 256 bits.
     pub const LOOKUP: &[u8] = b"av1 lookup";
     /// The enrollment transcript `t`, 256 bits.

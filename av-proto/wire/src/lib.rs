@@ -39,4 +39,6 @@ pub use public::{DevicePublic, Role, Suite, Suites};
 pub use signature::{Signature, Unverified};
 
 #[cfg(test)]
+extern crate std;
+#[cfg(test)]
 mod tests;

@@ -82,7 +82,7 @@ pub(crate) fn verify_strictly(
 
 /// Whether a compressed point's y is below p = 2^255 - 19. `verify_strict` compares R byte for byte and refuses
 /// small orders, but decompression of A folds the 19 values at and above p onto others.
-fn is_canonical(key: &[u8; 32]) -> bool {
+pub(crate) fn is_canonical(key: &[u8; 32]) -> bool {
     let [first, middle @ .., last] = key;
     !(*first >= 0xed && middle.iter().all(|byte| *byte == 0xff) && last & 0x7f == 0x7f)
 }

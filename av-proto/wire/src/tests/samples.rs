@@ -1,0 +1,525 @@
+//! Keys, certificates and frames with fixed seeds; the vectors hold the same ones, made elsewhere.
+
+use std::boxed::Box;
+use std::vec;
+use std::vec::Vec;
+
+use ed25519_dalek::{Signer, SigningKey};
+use minicbor::bytes::ByteSlice;
+
+use super::cbor::Node;
+use crate::bundle::{Bundle, Prekey, PrekeyKind, SignedPrekey};
+use crate::cert::DeviceCert;
+use crate::code::{RefusalCode, RejectCode};
+use crate::enroll::{EnrollRequest, EnrollTranscript};
+use crate::frame::{Fate, LinkKind, Rejected, ToDevice, ToRelay};
+use crate::frame::{authentication_message, founding_message};
+use crate::grant::{Grant, OwnerSerial};
+use crate::labels::SignaturePurpose;
+use crate::list::List;
+use crate::message::Prelude;
+use crate::public::{DevicePublic, Role, Suite};
+use crate::signature::{Signature, SignedKind, Unverified, signed_message};
+use crate::statement::{Statement, Verdict};
+use crate::{DeviceId, InboxEpoch, LookupHash, MessageId, Origin, TenantId};
+
+/// Seconds since 1970 that samples are dated with.
+pub(super) const NOW: u64 = 1_800_000_000;
+pub(super) const ORIGIN: &str = "wss://relay.example.org:8443";
+
+/// `N` bytes that count up from `first`.
+pub(super) fn pattern<const N: usize>(first: u8) -> [u8; N] {
+    core::array::from_fn(|index| first.wrapping_add(index as u8))
+}
+
+/// The bytes of `value`, encoded.
+pub(super) fn encoded<T: minicbor::Encode<()>>(value: &T) -> Vec<u8> {
+    // Most values are small, and clearing a whole frame each time would be most of the work.
+    let sizes = [1_536, 2 * crate::limits::MAX_FRAME];
+    let fitting = |size| crate::encode(value, &mut vec![0; size]).ok().map(<[u8]>::to_vec);
+    sizes.into_iter().find_map(fitting).unwrap()
+}
+
+fn leak(bytes: Vec<u8>) -> &'static ByteSlice {
+    <&ByteSlice>::from(&*bytes.leak())
+}
+
+/// A device with the identity key of a seed.
+pub(super) struct Device {
+    pub(super) secret: SigningKey,
+    pub(super) public: DevicePublic,
+}
+
+impl Device {
+    pub(super) fn new(seed: u8, role: Role) -> Self {
+        let secret = SigningKey::from_bytes(&[seed; 32]);
+        let public = DevicePublic {
+            role,
+            suites: Suite::XChaCha20Poly1305.alone(),
+            max_message: 8_192,
+            identity_key: secret.verifying_key().to_bytes(),
+            agreement_key: [seed ^ 0xff; 32],
+        };
+        Self { secret, public }
+    }
+
+    pub(super) fn id(&self) -> DeviceId {
+        self.public.device_id()
+    }
+
+    pub(super) fn sign(&self, purpose: SignaturePurpose, parts: &[&[u8]]) -> Signature {
+        sign(&self.secret, purpose, parts)
+    }
+
+    pub(super) fn prekey(&self, kind: PrekeyKind, id: u32) -> SignedPrekey {
+        let record = Prekey {
+            kind,
+            id,
+            created_at: NOW,
+            key: [id as u8; 32],
+        }
+        .to_bytes();
+        let signature = self.sign(SignaturePurpose::Prekey, &[self.id().as_bytes(), &record]);
+        SignedPrekey { record, signature }
+    }
+
+    pub(super) fn bundle(&self) -> Bundle {
+        Bundle {
+            signed: self.prekey(PrekeyKind::Signed, 1),
+            one_time: Some(self.prekey(PrekeyKind::OneTime, 2)),
+        }
+    }
+}
+
+pub(super) fn sign(key: &SigningKey, purpose: SignaturePurpose, parts: &[&[u8]]) -> Signature {
+    Signature(key.sign(&signed_message(purpose, parts).unwrap()).to_bytes())
+}
+
+/// A tenant's recovery key.
+pub(super) struct Root(pub(super) SigningKey);
+
+impl Root {
+    pub(super) fn new(seed: u8) -> Self {
+        Self(SigningKey::from_bytes(&[seed; 32]))
+    }
+
+    pub(super) fn public(&self) -> [u8; 32] {
+        self.0.verifying_key().to_bytes()
+    }
+
+    pub(super) fn tenant(&self) -> TenantId {
+        TenantId::of_root(&self.public())
+    }
+
+    pub(super) fn certify(&self, subject: &Device) -> Vec<u8> {
+        certify(&self.0, DeviceId::ROOT, self.tenant(), subject)
+    }
+}
+
+pub(super) fn certify(key: &SigningKey, issuer: DeviceId, tenant_id: TenantId, subject: &Device) -> Vec<u8> {
+    let body = DeviceCert {
+        tenant_id,
+        device: subject.public,
+        issued_at: NOW,
+        issuer,
+    }
+    .to_bytes();
+    signed_object(key, SignedKind::Cert, &body)
+}
+
+pub(super) fn signed_object(key: &SigningKey, kind: SignedKind, body: &[u8]) -> Vec<u8> {
+    let signature = sign(key, kind.purpose(), &[body]);
+    encoded(&Unverified {
+        kind,
+        body: body.into(),
+        signature,
+    })
+}
+
+/// A chain of these parts, whether it is valid or not.
+pub(super) fn chain_of(root: [u8; 32], certs: &[Vec<u8>]) -> Vec<u8> {
+    let mut items = vec![Node::Bytes(root.to_vec())];
+    items.extend(certs.iter().cloned().map(Node::Bytes));
+    Node::Array(items).to_bytes()
+}
+
+/// A tenant with a root, three owners that certify one another, and an agent of the last.
+pub(super) struct Tenant {
+    pub(super) root: Root,
+    /// Certified by the root, by the first, by the second.
+    pub(super) owners: [Device; 3],
+    pub(super) agent: Device,
+}
+
+impl Tenant {
+    pub(super) fn new() -> Self {
+        let owner = |seed| Device::new(seed, Role::Owner);
+        Self {
+            root: Root::new(1),
+            owners: [owner(2), owner(3), owner(4)],
+            agent: Device::new(5, Role::Agent),
+        }
+    }
+
+    pub(super) fn id(&self) -> TenantId {
+        self.root.tenant()
+    }
+
+    pub(super) fn certify(&self, issuer: &Device, subject: &Device) -> Vec<u8> {
+        certify(&issuer.secret, issuer.id(), self.id(), subject)
+    }
+
+    /// Certificates of a chain of `length`, the agent's first.
+    pub(super) fn certs(&self, length: usize) -> Vec<Vec<u8>> {
+        let mut devices = vec![&self.agent];
+        devices.extend(self.owners[..length - 1].iter().rev());
+        let mut certs: Vec<_> = devices
+            .windows(2)
+            .map(|pair| self.certify(pair[1], pair[0]))
+            .collect();
+        certs.push(self.root.certify(devices[length - 1]));
+        certs
+    }
+
+    pub(super) fn chain(&self, length: usize) -> Vec<u8> {
+        chain_of(self.root.public(), &self.certs(length))
+    }
+
+    pub(super) fn statement(&self, verdict: Verdict, keep: &[u8]) -> Vec<u8> {
+        let issuer = &self.owners[0];
+        let statement = Statement {
+            verdict,
+            tenant_id: self.id(),
+            subject: self.agent.id(),
+            issuer: issuer.id(),
+            serial: 7,
+            issued_at: NOW,
+            keep,
+        };
+        signed_object(&issuer.secret, statement.kind(), &statement.body().unwrap())
+    }
+
+    pub(super) fn enroll(&self) -> EnrollRequest<'static> {
+        let (lookup, device) = (pattern(0x30), self.agent.public.to_bytes());
+        let (bundle, sealed_name) = (
+            leak(encoded(&self.agent.bundle())),
+            leak(pattern::<104>(0x50).to_vec()),
+        );
+        let transcript = EnrollTranscript::new(&lookup, &device, bundle, sealed_name).unwrap();
+        let pop = self.agent.sign(SignaturePurpose::Enroll, &[&transcript.0]);
+        EnrollRequest {
+            lookup,
+            device,
+            bundle,
+            sealed_name,
+            pop,
+            tag: pattern(0x60),
+        }
+    }
+
+    pub(super) fn grant(&self) -> Grant<'static> {
+        let serials = vec![
+            OwnerSerial {
+                owner: self.owners[0].id(),
+                serial: 7,
+            },
+            OwnerSerial {
+                owner: self.owners[1].id(),
+                serial: 0,
+            },
+        ];
+        Grant {
+            chain: leak(self.chain(2)),
+            origin: ORIGIN,
+            link_key: [0; 32],
+            next_link_key: [0; 32],
+            serials: List::new(Box::leak(serials.into_boxed_slice())),
+            tag: pattern(0x70),
+        }
+    }
+
+    pub(super) fn prelude(&self, initiator: Vec<u8>, one_time_prekey: Option<u32>) -> Prelude<'static> {
+        Prelude {
+            generation: 1,
+            mode: 1,
+            ephemeral: pattern(0x90),
+            signed_prekey: 1,
+            one_time_prekey,
+            kem_key: None,
+            kem_ciphertext: None,
+            initiator: leak(initiator),
+        }
+    }
+
+    /// Every frame to the relay, each variant at least once.
+    pub(super) fn to_relay(&self) -> Vec<(&'static str, ToRelay<'static>)> {
+        let (owner, agent, tenant_id) = (&self.owners[0], &self.agent, self.id());
+        let origin = Origin::parse(ORIGIN).unwrap();
+        let lookup_hash = LookupHash::of(&pattern(0x30));
+        let transcript = self.enroll().transcript().unwrap().0;
+        let chain_hash = self.grant().chain().hash();
+        let authentication =
+            authentication_message(LinkKind::Tls, &pattern(0xc0), &tenant_id, &agent.id(), &origin).unwrap();
+        let founding = founding_message(&tenant_id, &origin, &owner.id()).unwrap();
+        let rejected = vec![
+            Rejected {
+                sequence: 4,
+                code: RejectCode::Unopened,
+            },
+            Rejected {
+                sequence: 500,
+                code: RejectCode::UnknownSender,
+            },
+        ];
+        let prekeys = vec![
+            agent.prekey(PrekeyKind::Signed, 3),
+            agent.prekey(PrekeyKind::OneTime, 4),
+        ];
+        vec![
+            (
+                "ToRelay.Authenticate",
+                ToRelay::Authenticate {
+                    tenant_id,
+                    device_id: agent.id(),
+                    receive_window: 32,
+                    ping_period: 30,
+                    link: LinkKind::Tls,
+                    signature: Signature(agent.secret.sign(&authentication).to_bytes()),
+                },
+            ),
+            (
+                "ToRelay.Enroll",
+                ToRelay::Enroll {
+                    request: self.enroll(),
+                },
+            ),
+            (
+                "ToRelay.Activate",
+                ToRelay::Activate {
+                    tenant_id,
+                    device_id: agent.id(),
+                    signature: agent.sign(SignaturePurpose::Activate, &[&transcript, &chain_hash]),
+                },
+            ),
+            (
+                "ToRelay.Found",
+                ToRelay::Found {
+                    code: leak(vec![]),
+                    chain: leak(chain_of(self.root.public(), &[self.root.certify(owner)])),
+                    bundle: leak(encoded(&owner.bundle())),
+                    signature: Signature(self.root.0.sign(&founding).to_bytes()),
+                },
+            ),
+            (
+                "ToRelay.CreateInvite",
+                ToRelay::CreateInvite {
+                    request: 1,
+                    lookup_hash,
+                    role: Role::Agent,
+                    expires_in: 600,
+                },
+            ),
+            ("ToRelay.ListInvites", ToRelay::ListInvites { request: 2 }),
+            (
+                "ToRelay.RevokeInvite",
+                ToRelay::RevokeInvite {
+                    request: 3,
+                    lookup_hash,
+                },
+            ),
+            ("ToRelay.ListPending", ToRelay::ListPending { request: 4 }),
+            (
+                "ToRelay.Approve",
+                ToRelay::Approve {
+                    request: 5,
+                    device_id: agent.id(),
+                    grant: leak(encoded(&self.grant())),
+                },
+            ),
+            (
+                "ToRelay.Reject",
+                ToRelay::Reject {
+                    request: 6,
+                    device_id: agent.id(),
+                },
+            ),
+            (
+                "ToRelay.PostStatement",
+                ToRelay::PostStatement {
+                    request: 7,
+                    statement: leak(self.statement(Verdict::Suspended, &[])),
+                },
+            ),
+            (
+                "ToRelay.FetchCerts",
+                ToRelay::FetchCerts {
+                    request: 8,
+                    device_id: agent.id(),
+                },
+            ),
+            (
+                "ToRelay.Send",
+                ToRelay::Send {
+                    recipient: owner.id(),
+                    header_blob: leak(pattern::<82>(0x01).to_vec()),
+                    ciphertext: leak(pattern::<48>(0xd0).to_vec()),
+                },
+            ),
+            (
+                "ToRelay.Ack/empty",
+                ToRelay::Ack {
+                    inbox_epoch: InboxEpoch(pattern(0xe0)),
+                    sequence: 0,
+                    rejected: List::new(&[]),
+                },
+            ),
+            (
+                "ToRelay.Ack",
+                ToRelay::Ack {
+                    inbox_epoch: InboxEpoch(pattern(0xe0)),
+                    sequence: 70_000,
+                    rejected: List::new(rejected.leak()),
+                },
+            ),
+            (
+                "ToRelay.PublishPrekeys",
+                ToRelay::PublishPrekeys {
+                    request: u32::MAX,
+                    prekeys: List::new(prekeys.leak()),
+                },
+            ),
+            (
+                "ToRelay.FetchBundle",
+                ToRelay::FetchBundle {
+                    request: 10,
+                    device_id: agent.id(),
+                },
+            ),
+            ("ToRelay.Ping", ToRelay::Ping),
+            ("ToRelay.Pong", ToRelay::Pong),
+        ]
+    }
+
+    /// Every frame to a device, each variant at least once.
+    pub(super) fn to_device(&self) -> Vec<(&'static str, ToDevice<'static>)> {
+        let (owner, agent) = (&self.owners[0], &self.agent);
+        let message_id = MessageId(pattern(0x11));
+        let without_one_time = Bundle {
+            one_time: None,
+            ..agent.bundle()
+        };
+        let bundle = |bundle| ToDevice::Bundle {
+            request: 10,
+            chain: leak(self.chain(2)),
+            bundle,
+        };
+        vec![
+            (
+                "ToDevice.Challenge",
+                ToDevice::Challenge {
+                    nonce: pattern(0xc0),
+                    server_time: NOW,
+                },
+            ),
+            (
+                "ToDevice.Welcome",
+                ToDevice::Welcome {
+                    inbox_epoch: InboxEpoch(pattern(0xe0)),
+                    next_sequence: 1,
+                    one_time_prekeys: 100,
+                },
+            ),
+            ("ToDevice.Pending", ToDevice::Pending { tenant_id: self.id() }),
+            (
+                "ToDevice.Granted",
+                ToDevice::Granted {
+                    grant: leak(encoded(&self.grant())),
+                },
+            ),
+            ("ToDevice.Done", ToDevice::Done { request: 0 }),
+            (
+                "ToDevice.Error",
+                ToDevice::Error {
+                    request: 0,
+                    code: RefusalCode::RateLimited,
+                    retry_after: 3_600,
+                },
+            ),
+            (
+                "ToDevice.Invite",
+                ToDevice::Invite {
+                    request: 2,
+                    lookup_hash: LookupHash::of(&pattern(0x30)),
+                    role: Role::Owner,
+                    expires_at: NOW + 600,
+                    consumed: true,
+                },
+            ),
+            (
+                "ToDevice.PendingDevice",
+                ToDevice::PendingDevice {
+                    request: 4,
+                    inviter: owner.id(),
+                    enroll: self.enroll(),
+                    late: false,
+                },
+            ),
+            (
+                "ToDevice.Certs",
+                ToDevice::Certs {
+                    request: 8,
+                    chain: leak(self.chain(4)),
+                },
+            ),
+            ("ToDevice.Accepted", ToDevice::Accepted { message_id }),
+            (
+                "ToDevice.Refused",
+                ToDevice::Refused {
+                    message_id,
+                    code: RefusalCode::TooLarge,
+                },
+            ),
+            (
+                "ToDevice.Deliver",
+                ToDevice::Deliver {
+                    sequence: 5,
+                    previous: 3,
+                    sender: agent.id(),
+                    header_blob: leak(pattern::<82>(0x01).to_vec()),
+                    ciphertext: leak(pattern::<48>(0xd0).to_vec()),
+                    received_at: NOW,
+                },
+            ),
+            (
+                "ToDevice.Statement",
+                ToDevice::Statement {
+                    sequence: 6,
+                    previous: 5,
+                    statement: leak(self.statement(Verdict::Revoked, &pattern::<32>(0xf0))),
+                },
+            ),
+            (
+                "ToDevice.Activated",
+                ToDevice::Activated {
+                    sequence: 7,
+                    previous: 6,
+                    device_id: agent.id(),
+                    signature: Signature(pattern(0x80)),
+                },
+            ),
+            (
+                "ToDevice.Status",
+                ToDevice::Status {
+                    message_id,
+                    fate: Fate::Expired,
+                },
+            ),
+            ("ToDevice.Bundle", bundle(agent.bundle())),
+            ("ToDevice.Bundle/last", bundle(without_one_time)),
+            ("ToDevice.EnrollmentWaiting", ToDevice::EnrollmentWaiting),
+            ("ToDevice.Moved", ToDevice::Moved),
+            ("ToDevice.Ping", ToDevice::Ping),
+            ("ToDevice.Pong", ToDevice::Pong),
+        ]
+    }
+}
