@@ -1,0 +1,153 @@
+//! This device: its keys, its relay, and how far it has come.
+
+use av_wire::bundle::Bundle;
+use av_wire::frame::{LinkKind, ToRelay, authentication_message};
+use av_wire::layout::Reader;
+use av_wire::{EncodeError, Origin};
+use heapless::String;
+
+use crate::enroll::{Founding, Granted, Membership, Requested};
+use crate::invite::NAME_MAX;
+use crate::keys::Identity;
+use crate::record::codec::{CodecError, ReadRecord, Writer};
+
+/// The identity record.
+pub(super) struct Device {
+    pub(super) identity: Identity,
+    /// How this device is called, at most 40 bytes.
+    pub(super) name: String<NAME_MAX>,
+    /// The relay's origin as this device was configured with it.
+    pub(super) origin: Origin,
+    /// The relay's link key; 32 zero bytes without a Noise link.
+    pub(super) link_key: [u8; 32],
+    pub(super) progress: Progress,
+}
+
+/// How far a device has come; transitions consume the state before.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one of it, and no allocator to box it with"
+)]
+pub(super) enum Progress {
+    Founding(Founding),
+    Requested(Requested),
+    Granted(Granted),
+    Active(Membership),
+}
+
+/// The frame that a device has to send before it is authenticated, one after the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Handshake {
+    Found,
+    Enroll,
+    Activate,
+    Authenticate,
+}
+
+impl Device {
+    pub(super) const MAX_LEN: usize = Identity::LEN + 2 + NAME_MAX + 2 + 280 + 32 + 1 + Requested::MAX_LEN;
+
+    /// What this device has to send first on a connection.
+    pub(super) const fn handshake(&self) -> Handshake {
+        match self.progress {
+            Progress::Founding(_) => Handshake::Found,
+            Progress::Requested(_) => Handshake::Enroll,
+            Progress::Granted(_) => Handshake::Activate,
+            Progress::Active(_) => Handshake::Authenticate,
+        }
+    }
+
+    /// The membership of an active device.
+    pub(super) const fn membership(&self) -> Option<&Membership> {
+        match &self.progress {
+            Progress::Active(membership) => Some(membership),
+            _ => None,
+        }
+    }
+
+    /// Writes the handshake frame into `out`.
+    pub(super) fn write_handshake<'o>(
+        &self,
+        bundle: &Bundle,
+        nonce: &[u8; 32],
+        link: LinkKind,
+        receive_window: u16,
+        out: &'o mut [u8],
+    ) -> Result<&'o [u8], EncodeError> {
+        match &self.progress {
+            Progress::Founding(founding) => {
+                let mut buffer = [0; Bundle::MAX_LEN];
+                let bundle = bundle.encode(&mut buffer)?;
+                let frame = ToRelay::Found {
+                    code: [][..].into(),
+                    chain: founding.membership().chain().as_bytes().into(),
+                    bundle: bundle.into(),
+                    signature: *founding.signature(),
+                };
+                av_wire::encode(&frame, out)
+            }
+            Progress::Requested(requested) => requested.frame(self.identity.public(), out),
+            Progress::Granted(granted) => {
+                let frame = ToRelay::Activate {
+                    tenant_id: *granted.membership().tenant_id(),
+                    device_id: *self.identity.device_id(),
+                    signature: *granted.activation(),
+                };
+                av_wire::encode(&frame, out)
+            }
+            Progress::Active(membership) => {
+                let (tenant_id, device_id) = (*membership.tenant_id(), *self.identity.device_id());
+                let message = authentication_message(link, nonce, &tenant_id, &device_id, &self.origin)
+                    .map_err(|_| EncodeError)?;
+                let frame = ToRelay::Authenticate {
+                    tenant_id,
+                    device_id,
+                    receive_window,
+                    // The relay's own period suits hosts and microcontrollers alike until one has a reason.
+                    ping_period: 0,
+                    link,
+                    signature: self.identity.signing().sign_message(&message),
+                };
+                av_wire::encode(&frame, out)
+            }
+        }
+    }
+
+    pub(super) fn write(&self, writer: &mut Writer<'_>) -> Result<(), CodecError> {
+        self.identity.write(writer)?;
+        writer.var(self.name.as_bytes())?;
+        writer.var(self.origin.as_str().as_bytes())?;
+        writer.bytes(&self.link_key)?;
+        match &self.progress {
+            Progress::Founding(founding) => writer.u8(0).and_then(|()| founding.write(writer)),
+            Progress::Requested(requested) => writer.u8(1).and_then(|()| requested.write(writer)),
+            Progress::Granted(granted) => writer.u8(2).and_then(|()| granted.write(writer)),
+            Progress::Active(membership) => writer.u8(3).and_then(|()| membership.write(writer)),
+        }
+    }
+
+    pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, CodecError> {
+        Ok(Self {
+            identity: Identity::read(reader)?,
+            name: text(reader.var()?)?,
+            origin: Origin::parse(str(reader.var()?)?).map_err(|_| CodecError)?,
+            link_key: *reader.array()?,
+            progress: match reader.u8()? {
+                0 => Progress::Founding(Founding::read(reader)?),
+                1 => Progress::Requested(Requested::read(reader)?),
+                2 => Progress::Granted(Granted::read(reader)?),
+                3 => Progress::Active(Membership::read(reader)?),
+                _ => return Err(CodecError),
+            },
+        })
+    }
+}
+
+fn str(bytes: &[u8]) -> Result<&str, CodecError> {
+    core::str::from_utf8(bytes).map_err(|_| CodecError)
+}
+
+/// A bounded text from a record.
+pub(super) fn text<const N: usize>(bytes: &[u8]) -> Result<String<N>, CodecError> {
+    str(bytes)?.try_into().map_err(|_| CodecError)
+}

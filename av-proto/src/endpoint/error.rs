@@ -1,0 +1,153 @@
+//! What can go wrong at the endpoint, by who has to act.
+
+use core::fmt;
+
+/// A command that cannot be carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EndpointError {
+    /// This endpoint already has an identity; begin with an empty one.
+    NotEmpty,
+    /// The command needs an active device; enrollment or founding is not finished.
+    NotActive,
+    /// Only an owner's device may do this.
+    NotOwner,
+    /// No such peer, invite or request.
+    Unknown,
+    /// A name is empty, longer than its limit, or has control characters.
+    InvalidName,
+    /// No room for another one; see `limits`.
+    Full,
+    /// A ticket was used before.
+    TicketUsed,
+    /// Something did not fit that always should; please report it.
+    Bug,
+}
+
+/// A message that cannot be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SendError {
+    /// This device has no such peer.
+    UnknownPeer,
+    /// There is no session with the peer yet; its first message has to come.
+    NotReady,
+    /// The peer is suspended or revoked.
+    PeerNotActive,
+    /// The message with its overhead is larger than the peer takes.
+    TooLong,
+    /// The relay has not taken earlier messages yet; try again after an `Accepted`.
+    OutboxFull,
+    /// The ticket was used before.
+    TicketUsed,
+    /// Something did not fit that always should; please report it.
+    Bug,
+}
+
+/// A request that cannot be approved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ApproveError {
+    /// No such request was shown, or it did not verify.
+    NoSuchRequest,
+    /// The invite expired by this device's clock, or was burnt, leaked or used. Make a new one.
+    InviteOver,
+    /// No room for another peer.
+    PeersFull,
+    /// The relay has not taken earlier calls yet; try again when it has.
+    OutboxFull,
+    /// Only an active owner's device approves.
+    NotOwner,
+    /// Something did not fit that always should; please report it.
+    Bug,
+}
+
+/// Why the connection must be closed. The next one begins afresh.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConnectionError {
+    /// The relay sent what AV/1 does not allow here.
+    Violation,
+    /// The relay asks to reconnect.
+    Moved,
+    /// The relay asks to wait this many seconds first.
+    RetryAfter(u32),
+}
+
+/// Why stored records cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RestoreError {
+    /// A record does not open: another key, or damaged bytes.
+    DoesNotOpen,
+    /// A record was written by a newer version of this crate.
+    TooNew,
+    /// A record opened, and is not what its place should hold.
+    Damaged,
+    /// The store holds more peers, messages or invites than this endpoint has room for.
+    TooMany,
+}
+
+impl fmt::Display for EndpointError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotEmpty => "this device already has an identity",
+            Self::NotActive => "this device is not active yet",
+            Self::NotOwner => "only an owner's device may do this",
+            Self::Unknown => "there is no such peer or request",
+            Self::InvalidName => "a name has 1 to 40 bytes and no control characters",
+            Self::Full => "there is no room for another one",
+            Self::TicketUsed => "this message was already confirmed",
+            Self::Bug => "internal error: something did not fit",
+        })
+    }
+}
+
+impl fmt::Display for SendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::UnknownPeer => "there is no such peer",
+            Self::NotReady => "there is no session with this peer yet",
+            Self::PeerNotActive => "this peer is suspended or revoked",
+            Self::TooLong => "the message is longer than the peer takes",
+            Self::OutboxFull => "earlier messages wait for the relay; try again later",
+            Self::TicketUsed => "this message was already confirmed",
+            Self::Bug => "internal error: something did not fit",
+        })
+    }
+}
+
+impl fmt::Display for ApproveError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoSuchRequest => "there is no such verified request",
+            Self::InviteOver => "the invite is expired, used or withdrawn; make a new one",
+            Self::PeersFull => "there is no room for another peer",
+            Self::OutboxFull => "earlier calls wait for the relay; try again later",
+            Self::NotOwner => "only an active owner's device approves",
+            Self::Bug => "internal error: something did not fit",
+        })
+    }
+}
+
+impl fmt::Display for ConnectionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Violation => f.write_str("the relay broke the protocol"),
+            Self::Moved => f.write_str("the relay asks to reconnect"),
+            Self::RetryAfter(seconds) => write!(f, "the relay asks to wait {seconds} s"),
+        }
+    }
+}
+
+impl fmt::Display for RestoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::DoesNotOpen => "a record does not open: wrong passphrase or key, or damaged",
+            Self::TooNew => "a record was written by a newer version; update this program",
+            Self::Damaged => "a record is damaged",
+            Self::TooMany => "the store holds more than this device has room for",
+        })
+    }
+}
+
+impl core::error::Error for EndpointError {}
+impl core::error::Error for SendError {}
+impl core::error::Error for ApproveError {}
+impl core::error::Error for ConnectionError {}
+impl core::error::Error for RestoreError {}

@@ -1,0 +1,161 @@
+//! What the endpoint tells the application beside messages. Small and owned, so that they can be queued.
+
+use av_wire::statement::Verdict;
+use av_wire::{DeviceId, Fingerprint, LookupHash, RefusalCode, RejectCode, Role};
+use heapless::String;
+
+use crate::invite::{NAME_MAX, PLATFORM_MAX};
+
+/// A number that names an outbox entry of this device, never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct OutboxId(pub(super) u64);
+
+impl OutboxId {
+    /// The number.
+    pub const fn number(self) -> u64 {
+        self.0
+    }
+}
+
+/// Something happened. An event is given out only after what it reports is stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The relay confirmed the tenant; this device is its founding owner.
+    Founded,
+    /// The relay passed the enrollment request on; an owner has to approve.
+    EnrollmentPending,
+    /// An owner approved, and the grant was verified.
+    EnrollmentGranted {
+        /// The approving owner.
+        owner: Fingerprint,
+    },
+    /// This device is active.
+    EnrollmentActive,
+    /// Enrollment or founding cannot go on.
+    EnrollmentEnded(EndReason),
+    /// The connection is authenticated.
+    Authenticated,
+    /// The relay does not let this device in: it is suspended or revoked, or the relay lost it.
+    NotAuthorized,
+    /// A newer connection of this device took over: the same state is in use elsewhere.
+    Superseded,
+    /// Nothing came from the relay for three ping periods: close the connection.
+    ConnectionSilent,
+    /// The invite is registered; its text can be given away.
+    InviteReady(LookupHash),
+    /// The relay did not register the invite.
+    InviteFailed(LookupHash, RefusalCode),
+    /// A hint: a request came in for an invite of this device.
+    EnrollmentWaiting,
+    /// A request, and what this device makes of it.
+    EnrollmentRequest(RequestView),
+    /// No further requests.
+    PendingListed,
+    /// The relay took the approval.
+    Approved(DeviceId),
+    /// The relay refused the approval.
+    ApprovalFailed(DeviceId, RefusalCode),
+    /// The relay took the rejection.
+    Rejected(DeviceId),
+    /// The relay refused the rejection.
+    RejectionFailed(DeviceId, RefusalCode),
+    /// A device that this owner approved took up its certificate.
+    PeerActive(DeviceId),
+    /// The first message of the peer opened: both sides hold the same session.
+    PeerConfirmed(DeviceId),
+    /// The relay published this device's statement.
+    StatementPosted(DeviceId, Verdict),
+    /// The relay refused this device's statement; this device obeys it all the same.
+    StatementFailed(DeviceId, RefusalCode),
+    /// An owner or the root said this of a peer.
+    PeerStanding(DeviceId, Verdict),
+    /// The message is durable at the relay.
+    Accepted(OutboxId),
+    /// The relay does not take the message; it was dropped.
+    Refused(OutboxId, RefusalCode),
+    /// Something came that this device did not take; beside the inbox cursor nothing changed.
+    MessageRejected {
+        /// Whom the relay names as its sender.
+        from: DeviceId,
+        /// What the relay is told.
+        code: RejectCode,
+    },
+}
+
+/// Why enrollment or founding ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EndReason {
+    /// The relay does not know the invite, or it is expired, used or withdrawn: it does not say which.
+    InviteRefused,
+    /// What came as an approval is not from who made the invite, or not for this device, relay or link key.
+    GrantInvalid,
+    /// The relay does not found this tenant.
+    FoundingRefused(RefusalCode),
+    /// The relay no longer takes this device up: it was rejected or revoked.
+    NotAuthorized,
+}
+
+/// An enrollment request as an owner's device sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestView {
+    /// The device that asks.
+    pub device_id: DeviceId,
+    /// Its fingerprint, to compare with what the device shows.
+    pub fingerprint: Fingerprint,
+    /// What it asks to be.
+    pub role: Role,
+    /// The name it proposes; empty unless the tag verified.
+    pub name: String<NAME_MAX>,
+    /// Its platform; empty unless the tag verified.
+    pub platform: String<PLATFORM_MAX>,
+    /// What this device makes of it.
+    pub verdict: RequestVerdict,
+}
+
+/// What an owner's device makes of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RequestVerdict {
+    /// Possession, tag and role hold: it can be approved.
+    TagVerified,
+    /// The tag does not verify, or the role is not the invite's: refused, and the invite is burnt.
+    Attack,
+    /// Two devices hold the token.
+    TokenLeaked {
+        /// One of them was approved already: consider revoking it.
+        approved: bool,
+    },
+    /// Another owner's device made the invite: approve there.
+    InvitedElsewhere(DeviceId),
+    /// The invite expired by this device's clock, or is no longer open.
+    NotOpen,
+}
+
+/// Where a peer stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Approved by this owner, has not activated yet.
+    Approved,
+    /// Active.
+    Active,
+    /// Held until an owner resumes it.
+    Suspended,
+    /// Out for good.
+    Revoked,
+}
+
+/// A peer as the application sees it.
+#[derive(Clone, Copy, Debug)]
+pub struct PeerView<'e> {
+    /// Its id.
+    pub device_id: DeviceId,
+    /// Its fingerprint.
+    pub fingerprint: Fingerprint,
+    /// Its role.
+    pub role: Role,
+    /// The name under which it was approved; `owner` for the approving owner.
+    pub name: &'e str,
+    /// Where it stands.
+    pub standing: Standing,
+    /// Whether a message of the peer opened under the current session.
+    pub confirmed: bool,
+}

@@ -1,0 +1,37 @@
+//! Messages that opened and that the application has not confirmed yet. The ratchet opens a message once, so its
+//! payload is stored in the same commit, before the relay is told.
+
+use av_wire::layout::Reader;
+use av_wire::{DeviceId, MessageId};
+use heapless::Vec;
+
+use crate::record::codec::{CodecError, ReadRecord, Writer};
+
+pub(super) struct InboxEntry<const BODY: usize> {
+    /// Its number in the relay's inbox; 0 when that inbox is gone, and nothing is to be acknowledged.
+    pub(super) sequence: u64,
+    pub(super) from: DeviceId,
+    pub(super) message_id: MessageId,
+    pub(super) payload: Vec<u8, BODY>,
+    /// Whether the application has it in its hands in this run; not stored.
+    pub(super) offered: bool,
+}
+
+impl<const BODY: usize> InboxEntry<BODY> {
+    pub(super) fn write(&self, writer: &mut Writer<'_>) -> Result<(), CodecError> {
+        writer.u64(self.sequence)?;
+        writer.bytes(self.from.as_bytes())?;
+        writer.bytes(self.message_id.as_bytes())?;
+        writer.var(&self.payload)
+    }
+
+    pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, CodecError> {
+        Ok(Self {
+            sequence: reader.u64()?,
+            from: DeviceId(*reader.array()?),
+            message_id: MessageId(*reader.array()?),
+            payload: Vec::from_slice(reader.var()?).map_err(|_| CodecError)?,
+            offered: false,
+        })
+    }
+}

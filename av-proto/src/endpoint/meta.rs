@@ -1,0 +1,121 @@
+//! Counters and the inbox cursor: the record that changes with every message.
+
+use av_wire::frame::Rejected;
+use av_wire::layout::Reader;
+use av_wire::limits::MAX_REJECTED;
+use av_wire::{InboxEpoch, RejectCode};
+use heapless::Vec;
+
+use crate::enroll::OwnerSerials;
+use crate::record::codec::{CodecError, ReadRecord, Writer};
+
+#[derive(Default)]
+pub(super) struct Meta {
+    /// The epoch that `taken` counts in; `None` before the first connection.
+    pub(super) inbox_epoch: Option<InboxEpoch>,
+    /// The last inbox entry that this device stored or rejected.
+    pub(super) taken: u64,
+    /// The latest rejections, told to the relay with the acknowledgement that covers them.
+    pub(super) rejected: Vec<Rejected, MAX_REJECTED>,
+    /// Serial of this owner's last statement.
+    pub(super) statement_serial: u64,
+    /// Serials of the statements that this device knows.
+    pub(super) serials: OwnerSerials,
+    /// The next outbox number.
+    pub(super) next_outbox: u64,
+}
+
+impl Meta {
+    pub(super) const MAX_LEN: usize = 1 + 16 + 8 + 1 + MAX_REJECTED * 9 + 8 + OwnerSerials::MAX_LEN + 8;
+
+    pub(super) const fn new() -> Self {
+        Self {
+            inbox_epoch: None,
+            taken: 0,
+            rejected: Vec::new(),
+            statement_serial: 0,
+            serials: OwnerSerials::new(Vec::new()),
+            next_outbox: 1,
+        }
+    }
+
+    /// A new epoch begins a new count (`PROTOCOL.md` section 9). Returns whether it is new.
+    pub(super) fn enter_epoch(&mut self, epoch: InboxEpoch) -> bool {
+        if self.inbox_epoch == Some(epoch) {
+            return false;
+        }
+        self.inbox_epoch = Some(epoch);
+        self.taken = 0;
+        self.rejected.clear();
+        true
+    }
+
+    /// Notes that an entry is rejected; the oldest note makes room.
+    pub(super) fn reject(&mut self, sequence: u64, code: RejectCode) {
+        if self.rejected.is_full() {
+            self.rejected.remove(0);
+        }
+        // There is room: one was removed.
+        let _ = self.rejected.push(Rejected { sequence, code });
+    }
+
+    pub(super) fn write(&self, writer: &mut Writer<'_>) -> Result<(), CodecError> {
+        writer.flag(self.inbox_epoch.is_some())?;
+        writer.bytes(&self.inbox_epoch.map_or([0; 16], |epoch| epoch.0))?;
+        writer.u64(self.taken)?;
+        writer.u8(u8::try_from(self.rejected.len()).map_err(|_| CodecError)?)?;
+        for rejected in &self.rejected {
+            writer.u64(rejected.sequence)?;
+            writer.u8(reject_byte(rejected.code))?;
+        }
+        writer.u64(self.statement_serial)?;
+        self.serials.write(writer)?;
+        writer.u64(self.next_outbox)
+    }
+
+    pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, CodecError> {
+        let known = reader.flag()?;
+        let epoch = InboxEpoch(*reader.array()?);
+        let taken = reader.u64()?;
+        let mut rejected = Vec::new();
+        for _ in 0..reader.u8()? {
+            let entry = Rejected {
+                sequence: reader.u64()?,
+                code: reject_code(reader.u8()?)?,
+            };
+            rejected.push(entry).map_err(|_| CodecError)?;
+        }
+        Ok(Self {
+            inbox_epoch: known.then_some(epoch),
+            taken,
+            rejected,
+            statement_serial: reader.u64()?,
+            serials: OwnerSerials::read(reader)?,
+            next_outbox: reader.u64()?,
+        })
+    }
+}
+
+const REJECT_CODES: [RejectCode; 4] = [
+    RejectCode::Unopened,
+    RejectCode::Malformed,
+    RejectCode::TooLarge,
+    RejectCode::UnknownSender,
+];
+
+fn reject_byte(code: RejectCode) -> u8 {
+    REJECT_CODES
+        .iter()
+        .zip(1..)
+        .find(|(known, _)| **known == code)
+        .map_or(0, |(_, byte)| byte)
+}
+
+fn reject_code(byte: u8) -> Result<RejectCode, CodecError> {
+    REJECT_CODES
+        .iter()
+        .zip(1..)
+        .find(|(_, known)| *known == byte)
+        .map(|(code, _)| *code)
+        .ok_or(CodecError)
+}

@@ -1,0 +1,434 @@
+//! What an owner's device does: invites, approvals, statements (`PROTOCOL.md` sections 3 and 4).
+
+use av_wire::chain::MAX_CHAIN_BYTES;
+use av_wire::enroll::EnrollRequest;
+use av_wire::frame::ToRelay;
+use av_wire::grant::OwnerSerial;
+use av_wire::limits::{MAX_INVITE_SECONDS, MAX_OWNERS};
+use av_wire::statement::{Statement, Verdict};
+use av_wire::{DeviceId, DevicePublic, LookupHash, RefusalCode, Role};
+use heapless::{String, Vec};
+use rand_core::CryptoRng;
+
+use super::Endpoint;
+use super::error::{ApproveError, EndpointError};
+use super::event::{Event, RequestVerdict, RequestView, Standing};
+use super::outbox::{About, OutboxEntry, request_number};
+use super::peer::{Context, Peer, kind};
+use super::send::encode_frame;
+use super::slot::Slot;
+use crate::Now;
+use crate::crypto::Aead;
+use crate::enroll::{Claim, Invite, InviteState, VerifiedRequest, certify, sign_statement, write_grant};
+use crate::invite::InviteText;
+
+/// Calls under way that are not worth storing: a restart forgets them with what they asked for.
+pub(super) const CALLS: usize = 4;
+/// Numbers of such calls; durable calls count from 1, and answers match within one connection.
+pub(super) const FIRST_CALL: u32 = 0x8000_0000;
+/// Bytes of the largest such call.
+const CALL_FRAME: usize = 64;
+
+/// A call that is not stored.
+pub(super) struct Call {
+    request: u32,
+    about: CallAbout,
+    pub(super) frame: Vec<u8, CALL_FRAME>,
+    pub(super) transmitted: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum CallAbout {
+    CreateInvite(LookupHash),
+    ListPending,
+}
+
+/// A request that can be approved.
+pub(super) struct PendingRequest {
+    invite: usize,
+    verified: VerifiedRequest,
+}
+
+impl<A, const PEERS: usize, const SKIP: usize, const OUTBOX: usize, const INBOX: usize, const BODY: usize>
+    Endpoint<A, PEERS, SKIP, OUTBOX, INBOX, BODY>
+where
+    A: Aead,
+{
+    fn require_owner(&self) -> Result<(), EndpointError> {
+        let device = self.device.get().ok_or(EndpointError::NotActive)?;
+        device.membership().ok_or(EndpointError::NotActive)?;
+        if device.identity.public().role == Role::Owner {
+            Ok(())
+        } else {
+            Err(EndpointError::NotOwner)
+        }
+    }
+
+    /// Makes an invite for one device, valid for `lifetime` seconds. Give its text away only after
+    /// [`Event::InviteReady`]; it is the token's only copy.
+    ///
+    /// # Errors
+    /// [`EndpointError::Full`] while all invites are open, [`EndpointError::NotOwner`],
+    /// [`EndpointError::NotActive`].
+    pub fn create_invite(
+        &mut self,
+        now: Now,
+        rng: &mut dyn CryptoRng,
+        role: Role,
+        lifetime: u32,
+    ) -> Result<InviteText, EndpointError> {
+        self.require_owner()?;
+        let lifetime = lifetime.clamp(1, MAX_INVITE_SECONDS);
+        let is_free = |slot: &Slot<Invite>| slot.get().is_none_or(|invite| invite.is_over(now.wall));
+        let free = self.invites.iter().position(is_free).ok_or(EndpointError::Full)?;
+        let (invite, text) = Invite::create(rng, role, now.wall.saturating_add(u64::from(lifetime)));
+        let lookup_hash = invite.lookup_hash();
+        self.call(CallAbout::CreateInvite(lookup_hash), |request| {
+            ToRelay::CreateInvite {
+                request,
+                lookup_hash,
+                role,
+                expires_in: lifetime,
+            }
+        })?;
+        self.requests.retain(|request| request.invite != free);
+        if let Some(slot) = self.invites.get_mut(free) {
+            slot.set(invite);
+        }
+        Ok(text)
+    }
+
+    /// Asks the relay for enrollment requests: an [`Event::EnrollmentRequest`] each, then [`Event::PendingListed`].
+    ///
+    /// # Errors
+    /// [`EndpointError::Full`] while too many calls are under way, [`EndpointError::NotOwner`],
+    /// [`EndpointError::NotActive`].
+    pub fn list_pending(&mut self) -> Result<(), EndpointError> {
+        self.require_owner()?;
+        if self.calls.iter().any(|call| call.about == CallAbout::ListPending) {
+            return Ok(());
+        }
+        self.call(CallAbout::ListPending, |request| ToRelay::ListPending { request })
+    }
+
+    fn call<'f>(
+        &mut self,
+        about: CallAbout,
+        frame: impl FnOnce(u32) -> ToRelay<'f>,
+    ) -> Result<(), EndpointError> {
+        let request = self.next_request;
+        let frame = encode_frame(&frame(request)).map_err(|_| EndpointError::Bug)?;
+        let call = Call {
+            request,
+            about,
+            frame,
+            transmitted: false,
+        };
+        self.calls.push(call).map_err(|_| EndpointError::Full)?;
+        self.next_request = request.checked_add(1).unwrap_or(FIRST_CALL);
+        Ok(())
+    }
+
+    fn take_call(&mut self, request: u32) -> Option<CallAbout> {
+        let index = self.calls.iter().position(|call| call.request == request)?;
+        Some(self.calls.remove(index).about)
+    }
+
+    pub(super) fn ephemeral_call_done(&mut self, request: u32) {
+        match self.take_call(request) {
+            Some(CallAbout::CreateInvite(lookup_hash)) => self.notify(Event::InviteReady(lookup_hash)),
+            Some(CallAbout::ListPending) => self.notify(Event::PendingListed),
+            None => {}
+        }
+    }
+
+    pub(super) fn ephemeral_call_failed(&mut self, request: u32, code: RefusalCode) {
+        match self.take_call(request) {
+            Some(CallAbout::CreateInvite(lookup_hash)) => {
+                let is_its = |slot: &&mut Slot<Invite>| {
+                    slot.get()
+                        .is_some_and(|invite| invite.lookup_hash() == lookup_hash)
+                };
+                if let Some(slot) = self.invites.iter_mut().find(is_its) {
+                    slot.take();
+                }
+                self.notify(Event::InviteFailed(lookup_hash, code));
+            }
+            Some(CallAbout::ListPending) => self.notify(Event::PendingListed),
+            None => {}
+        }
+    }
+
+    /// An enrollment request came: this device, not the relay, decides what it is worth.
+    pub(super) fn requested(&mut self, now: Now, call: u32, inviter: &DeviceId, request: &EnrollRequest<'_>) {
+        let is_asked = self.calls.iter().any(|known| known.request == call);
+        let Ok(device) = DevicePublic::from_bytes(&request.device) else {
+            return;
+        };
+        if !is_asked {
+            return;
+        }
+        if Some(*inviter) != self.device_id() {
+            self.notify_request(&device, None, RequestVerdict::InvitedElsewhere(*inviter));
+            return;
+        }
+        let is_named = |slot: &Slot<Invite>| slot.get().is_some_and(|invite| invite.is_named_by(request));
+        let Some(index) = self.invites.iter().position(is_named) else {
+            return;
+        };
+        let Some(slot) = self.invites.get_mut(index) else {
+            return;
+        };
+        let Some(invite) = slot.get_mut() else { return };
+        let before = invite.state();
+        let claim = invite.examine(request, now.wall);
+        let after = invite.state();
+        if after != before {
+            slot.mark_changed();
+        }
+        if matches!(after, InviteState::Burnt | InviteState::Leaked(_)) {
+            self.requests.retain(|request| request.invite != index);
+        }
+        match claim {
+            Claim::Verified(verified) => {
+                self.notify_request(&device, Some(&verified), RequestVerdict::TagVerified);
+                let device_id = device.device_id();
+                self.requests
+                    .retain(|known| known.verified.device().device_id() != device_id);
+                if self.requests.is_full() {
+                    self.requests.remove(0);
+                }
+                // There is room: one was removed.
+                let _ = self.requests.push(PendingRequest {
+                    invite: index,
+                    verified,
+                });
+            }
+            Claim::Attack => self.notify_request(&device, None, RequestVerdict::Attack),
+            Claim::TokenLeaked { approved } => {
+                self.notify_request(&device, None, RequestVerdict::TokenLeaked { approved });
+            }
+            Claim::NotOpen => self.notify_request(&device, None, RequestVerdict::NotOpen),
+        }
+    }
+
+    fn notify_request(
+        &mut self,
+        device: &DevicePublic,
+        verified: Option<&VerifiedRequest>,
+        verdict: RequestVerdict,
+    ) {
+        let plain = |text: &str| text.try_into().unwrap_or_default();
+        self.notify(Event::EnrollmentRequest(RequestView {
+            device_id: device.device_id(),
+            fingerprint: device.fingerprint(),
+            role: device.role,
+            name: verified.map_or_else(String::new, |verified| plain(verified.name())),
+            platform: verified.map_or_else(String::new, |verified| {
+                verified.platform().try_into().unwrap_or_default()
+            }),
+            verdict,
+        }));
+    }
+
+    /// Approves a request that verified: certifies the device, starts the session with it, and queues the grant and
+    /// the first message. The invite is marked in the same commit, before the grant can leave.
+    ///
+    /// # Errors
+    /// [`ApproveError`]; nothing changed.
+    pub fn approve(
+        &mut self,
+        now: Now,
+        rng: &mut dyn CryptoRng,
+        device_id: &DeviceId,
+    ) -> Result<(), ApproveError> {
+        self.require_owner().map_err(|_| ApproveError::NotOwner)?;
+        let is_its = |request: &PendingRequest| request.verified.device().device_id() == *device_id;
+        let pending = self
+            .requests
+            .iter()
+            .find(|request| is_its(request))
+            .ok_or(ApproveError::NoSuchRequest)?;
+        let (request, invite_index) = (pending.verified.clone(), pending.invite);
+        if self.outbox.iter().filter(|slot| slot.is_empty()).count() < 2 {
+            return Err(ApproveError::OutboxFull);
+        }
+        let known = self.peer_index(device_id);
+        let free = self
+            .peers
+            .iter()
+            .position(Slot::is_empty)
+            .filter(|_| known.is_none());
+        let free = free.ok_or(ApproveError::PeersFull)?;
+
+        let device = self.device.get().ok_or(ApproveError::NotOwner)?;
+        let membership = device.membership().ok_or(ApproveError::NotOwner)?;
+        let own_id = *device.identity.device_id();
+        let slot = self
+            .invites
+            .get_mut(invite_index)
+            .ok_or(ApproveError::InviteOver)?;
+        let invite = slot.get_mut().ok_or(ApproveError::InviteOver)?;
+        let mut chain_buffer = [0; MAX_CHAIN_BYTES];
+        let chain = certify(
+            &device.identity,
+            membership,
+            &request,
+            now.wall,
+            &mut chain_buffer,
+        )
+        .map_err(|_| ApproveError::Bug)?;
+        let chain_hash = chain.hash();
+        let meta = self.meta.get().ok_or(ApproveError::NotOwner)?;
+        let mut serials: Vec<OwnerSerial, MAX_OWNERS> = Vec::new();
+        let own = OwnerSerial {
+            owner: own_id,
+            serial: meta.statement_serial,
+        };
+        let others = meta
+            .serials
+            .as_slice()
+            .iter()
+            .filter(|known| known.owner != own_id);
+        serials.extend(core::iter::once(&own).chain(others).take(MAX_OWNERS).copied());
+        let grant = write_grant(
+            invite,
+            &request,
+            chain,
+            &device.origin,
+            &device.link_key,
+            &serials,
+            &mut self.scratch,
+        )
+        .map_err(|_| ApproveError::Bug)?;
+        let id = super::OutboxId(meta.next_outbox);
+        let call = ToRelay::Approve {
+            request: request_number(id),
+            device_id: *device_id,
+            grant: grant.into(),
+        };
+        let frame = encode_frame(&call).map_err(|_| ApproveError::Bug)?;
+
+        let mut name: String<{ crate::invite::NAME_MAX }> = String::new();
+        // Both have the same capacity.
+        let _ = name.push_str(request.name());
+        // Checked last, so that a request that cannot be approved leaves its invite as it was.
+        let before = invite.state();
+        let psk = invite
+            .approve(&request, now.wall)
+            .map_err(|_| ApproveError::InviteOver)?;
+        let mut peer = Peer::new(*request.device(), name, Standing::Approved, Some(psk));
+        peer.enrollment = Some((request.transcript().0, chain_hash));
+        let tenant = *membership.tenant_id();
+        let context = Context {
+            tenant: &tenant,
+            identity: &device.identity,
+            now,
+        };
+        if peer.initiate(&context, request.bundle(), rng).is_err() {
+            invite.restore_state(before);
+            return Err(ApproveError::NoSuchRequest);
+        }
+        slot.mark_changed();
+        if let Some(slot) = self.peers.get_mut(free) {
+            slot.set(peer);
+        }
+        self.queue(About::Approve(*device_id), frame);
+        self.requests.retain(|request| !is_its(request));
+        self.send_kind(rng, device_id, kind::HELLO, &[])
+            .map_err(|_| ApproveError::Bug)?;
+        Ok(())
+    }
+
+    /// Puts a call into the outbox; the caller has made sure of room.
+    fn queue(&mut self, about: About, frame: Vec<u8, BODY>) {
+        let id = self.next_outbox_id();
+        if let Some(slot) = self.outbox.iter_mut().find(|slot| slot.is_empty()) {
+            slot.set(OutboxEntry {
+                id,
+                about,
+                frame,
+                transmitted: false,
+            });
+        }
+    }
+
+    /// Rejects a pending device, for good.
+    ///
+    /// # Errors
+    /// [`EndpointError::Full`], [`EndpointError::NotOwner`], [`EndpointError::NotActive`].
+    pub fn reject_request(&mut self, device_id: &DeviceId) -> Result<(), EndpointError> {
+        self.require_owner()?;
+        if !self.outbox.iter().any(Slot::is_empty) {
+            return Err(EndpointError::Full);
+        }
+        let id = super::OutboxId(self.meta.get().map_or(0, |meta| meta.next_outbox));
+        let call = ToRelay::Reject {
+            request: request_number(id),
+            device_id: *device_id,
+        };
+        let frame = encode_frame(&call).map_err(|_| EndpointError::Bug)?;
+        self.queue(About::Reject(*device_id), frame);
+        self.requests
+            .retain(|request| request.verified.device().device_id() != *device_id);
+        Ok(())
+    }
+
+    /// States something of a peer to the whole tenant, and obeys it at once.
+    ///
+    /// # Errors
+    /// [`EndpointError::Unknown`] for no such peer or one that is revoked, [`EndpointError::Full`],
+    /// [`EndpointError::NotOwner`], [`EndpointError::NotActive`].
+    pub fn state(&mut self, now: Now, subject: &DeviceId, verdict: Verdict) -> Result<(), EndpointError> {
+        self.require_owner()?;
+        let standing = self
+            .peers()
+            .find(|peer| peer.device_id == *subject)
+            .map(|peer| peer.standing);
+        if matches!(standing, None | Some(Standing::Revoked)) {
+            return Err(EndpointError::Unknown);
+        }
+        if !self.outbox.iter().any(Slot::is_empty) {
+            return Err(EndpointError::Full);
+        }
+        let device = self.device.get().ok_or(EndpointError::NotActive)?;
+        let membership = device.membership().ok_or(EndpointError::NotActive)?;
+        let meta = self.meta.get().ok_or(EndpointError::NotActive)?;
+        let serial = meta.statement_serial.checked_add(1).ok_or(EndpointError::Bug)?;
+        let id = super::OutboxId(meta.next_outbox);
+        let statement = Statement {
+            verdict,
+            tenant_id: *membership.tenant_id(),
+            subject: *subject,
+            issuer: *device.identity.device_id(),
+            serial,
+            issued_at: now.wall,
+            keep: &[],
+        };
+        let signed = sign_statement(device.identity.signing(), &statement, &mut self.scratch)
+            .map_err(|_| EndpointError::Bug)?;
+        let call = ToRelay::PostStatement {
+            request: request_number(id),
+            statement: signed.into(),
+        };
+        let frame = encode_frame(&call).map_err(|_| EndpointError::Bug)?;
+        if let Some(meta) = self.meta.edit() {
+            meta.statement_serial = serial;
+        }
+        self.queue(About::Statement(*subject, verdict), frame);
+        self.obey(subject, verdict);
+        Ok(())
+    }
+
+    /// The relay refused the approval: there is no peer after all. The invite stays used.
+    pub(super) fn forget_peer(&mut self, device_id: &DeviceId) {
+        let is_to_it = |about: About| matches!(about, About::Message { peer, .. } if peer == *device_id);
+        while self.take_outbox(|entry| is_to_it(entry.about)).is_some() {}
+        if let Some(slot) = self
+            .peer_index(device_id)
+            .and_then(|index| self.peers.get_mut(index))
+        {
+            slot.take();
+        }
+    }
+}

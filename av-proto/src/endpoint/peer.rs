@@ -1,0 +1,429 @@
+//! A peer and the sessions with it (`PROTOCOL.md` sections 6 and 7).
+
+use av_wire::layout::Reader;
+use av_wire::message::{MessageType, Prelude};
+use av_wire::{DeviceId, DevicePublic, TenantId};
+use heapless::String;
+use rand_core::CryptoRng;
+
+use super::device::text;
+use super::event::Standing;
+use crate::Now;
+use crate::crypto::Aead;
+use crate::error::{RatchetError, X3dhError};
+use crate::invite::NAME_MAX;
+use crate::keys::{Identity, Prekeys, Secret};
+use crate::limits::{
+    LOSER_LIFETIME, MAX_GENERATION_JUMP, ONE_TIME_PREKEYS, PADDING_BLOCK, PRELUDE_BURST, PRELUDE_PERIOD,
+};
+use crate::ratchet::{HeaderBlob, Opened, Sealed, Session};
+use crate::record::codec::{CodecError, ReadRecord, Writer};
+use crate::x3dh::{self, Parameters};
+
+/// What a message is; the first byte of its plaintext.
+pub(super) mod kind {
+    /// The application's.
+    pub(crate) const APPLICATION: u8 = 1;
+    /// An initiator's first message when the application has nothing to say yet; no body.
+    pub(crate) const HELLO: u8 = 2;
+    /// Answers a hello, so that the initiator's session is confirmed; no body.
+    pub(crate) const HELLO_ANSWER: u8 = 3;
+}
+
+/// Where a message came in: the context that opening it needs.
+pub(super) struct Context<'c> {
+    pub(super) tenant: &'c TenantId,
+    pub(super) identity: &'c Identity,
+    pub(super) now: Now,
+}
+
+/// A peer with at most two sessions: the winner, on which this device sends, and the loser, which only receives.
+pub(super) struct Peer<A: Aead, const SKIP: usize> {
+    pub(super) device: DevicePublic,
+    pub(super) device_id: DeviceId,
+    pub(super) name: String<NAME_MAX>,
+    pub(super) standing: Standing,
+    /// The invite's, between a device and the owner that approved it, until both chains of a session are in use.
+    psk: Option<Secret<32>>,
+    /// The greatest number of receiving chains of one mode-1 session from which a message opened, at most 2.
+    psk_chains: u8,
+    /// The greatest generation sent to or accepted from this peer.
+    generation: u32,
+    /// A message of ours opened there, so preludes name us by id instead of by chain.
+    knows_us: bool,
+    /// Its hello waits for an answer.
+    pub(super) answer_due: bool,
+    /// Whether the application was told that the peer is confirmed.
+    pub(super) was_confirmed: bool,
+    /// Transcript and chain hash of its enrollment, until its activation came.
+    pub(super) enrollment: Option<([u8; 32], [u8; 32])>,
+    winner: Option<Session<A, SKIP>>,
+    loser: Option<Session<A, SKIP>>,
+    /// Uptime at which the loser is wiped; counted anew after a restart.
+    loser_until: Option<u64>,
+    preludes: Bucket,
+}
+
+/// A token bucket over uptime: a forged prelude costs five DH, so they are rationed by peer.
+struct Bucket {
+    tokens: u8,
+    refilled: u64,
+}
+
+impl Bucket {
+    fn take(&mut self, now: Now) -> bool {
+        while self.tokens < PRELUDE_BURST && now.uptime.saturating_sub(self.refilled) >= PRELUDE_PERIOD {
+            self.tokens += 1;
+            self.refilled = self.refilled.saturating_add(PRELUDE_PERIOD);
+        }
+        if self.tokens == 0 {
+            return false;
+        }
+        if self.tokens == PRELUDE_BURST {
+            self.refilled = now.uptime;
+        }
+        self.tokens -= 1;
+        true
+    }
+}
+
+impl<A: Aead, const SKIP: usize> Peer<A, SKIP> {
+    pub(super) const MAX_LEN: usize = DevicePublic::LEN
+        + 2
+        + NAME_MAX
+        + 1
+        + 33
+        + 1
+        + 4
+        + 1
+        + 1
+        + 1
+        + 65
+        + 2 * (1 + Session::<A, SKIP>::MAX_LEN);
+
+    pub(super) fn new(
+        device: DevicePublic,
+        name: String<NAME_MAX>,
+        standing: Standing,
+        psk: Option<Secret<32>>,
+    ) -> Self {
+        Self {
+            device,
+            device_id: device.device_id(),
+            name,
+            standing,
+            psk,
+            psk_chains: 0,
+            generation: 0,
+            knows_us: false,
+            answer_due: false,
+            was_confirmed: false,
+            enrollment: None,
+            winner: None,
+            loser: None,
+            loser_until: None,
+            preludes: Bucket {
+                tokens: PRELUDE_BURST,
+                refilled: 0,
+            },
+        }
+    }
+
+    /// Whether there is a session to send on.
+    pub(super) const fn is_ready(&self) -> bool {
+        self.winner.is_some()
+    }
+
+    /// Whether a message of the peer opened under the session that this device sends on.
+    pub(super) fn is_confirmed(&self) -> bool {
+        self.winner.as_ref().is_some_and(Session::is_confirmed)
+    }
+
+    /// Starts a session as initiator (X3DH with the peer's verified prekeys).
+    pub(super) fn initiate(
+        &mut self,
+        context: &Context<'_>,
+        bundle: &av_wire::bundle::VerifiedBundle,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<(), X3dhError> {
+        let generation = self.generation.checked_add(1).ok_or(X3dhError::Prelude)?;
+        let parameters = Parameters {
+            tenant: context.tenant,
+            identity: context.identity,
+            peer: &self.device,
+            generation,
+            psk: self.psk.as_ref(),
+        };
+        let session = x3dh::initiate(&parameters, bundle, rng)?;
+        self.generation = generation;
+        self.install(session, context);
+        Ok(())
+    }
+
+    /// Seals a message on the winner.
+    pub(super) fn seal(
+        &mut self,
+        chain: &[u8],
+        own_id: &DeviceId,
+        kind: u8,
+        body: &[u8],
+        rng: &mut dyn CryptoRng,
+        out: &mut [u8],
+    ) -> Result<Sealed, RatchetError> {
+        let initiator = if self.knows_us {
+            &own_id.as_bytes()[..]
+        } else {
+            chain
+        };
+        let winner = self.winner.as_mut().ok_or(RatchetError::NotReady)?;
+        winner.encrypt(rng, initiator, kind, body, PADDING_BLOCK, out)
+    }
+
+    /// Opens a message into `out`. On an error nothing has changed but the ration of preludes.
+    pub(super) fn open(
+        &mut self,
+        context: &Context<'_>,
+        prekeys: &mut Prekeys<ONE_TIME_PREKEYS>,
+        header_blob: &[u8],
+        ciphertext: &[u8],
+        out: &mut [u8],
+    ) -> Result<Opened, RatchetError> {
+        let header = HeaderBlob::parse(header_blob)?;
+        let opened = match (header.kind, header.prelude) {
+            (MessageType::WithPrelude, Some(prelude)) if !self.has_responded_to(&prelude) => {
+                self.open_first(context, prekeys, &prelude, header_blob, ciphertext, out)?
+            }
+            _ => self.open_on_sessions(header_blob, ciphertext, out)?,
+        };
+        self.knows_us = true;
+        self.note_psk_use();
+        Ok(opened)
+    }
+
+    fn open_on_sessions(
+        &mut self,
+        header_blob: &[u8],
+        ciphertext: &[u8],
+        out: &mut [u8],
+    ) -> Result<Opened, RatchetError> {
+        let mut result = Err(RatchetError::Unopened);
+        for session in [&mut self.winner, &mut self.loser].into_iter().flatten() {
+            result = session.decrypt(header_blob, ciphertext, out);
+            if result.is_ok() {
+                break;
+            }
+        }
+        result
+    }
+
+    /// Answers a prelude: the candidate session, the generation and the one-time key count only once its first
+    /// message has opened.
+    fn open_first(
+        &mut self,
+        context: &Context<'_>,
+        prekeys: &mut Prekeys<ONE_TIME_PREKEYS>,
+        prelude: &Prelude<'_>,
+        header_blob: &[u8],
+        ciphertext: &[u8],
+        out: &mut [u8],
+    ) -> Result<Opened, RatchetError> {
+        self.check_initiator(prelude)?;
+        let jump = prelude
+            .generation
+            .checked_sub(self.generation)
+            .ok_or(RatchetError::Unopened)?;
+        if jump == 0 || jump > MAX_GENERATION_JUMP {
+            return Err(RatchetError::Unopened);
+        }
+        let psk = match prelude.mode {
+            0 if self.psk.is_none() || self.psk_chains > 0 => None,
+            1 => Some(self.psk.as_ref().ok_or(RatchetError::Unopened)?),
+            _ => return Err(RatchetError::Unopened),
+        };
+        if !self.preludes.take(context.now) {
+            return Err(RatchetError::Unopened);
+        }
+        let parameters = Parameters {
+            tenant: context.tenant,
+            identity: context.identity,
+            peer: &self.device,
+            generation: prelude.generation,
+            psk,
+        };
+        let signed = prekeys
+            .signed_secret(prelude.signed_prekey)
+            .ok_or(RatchetError::Unopened)?;
+        let one_time = match prelude.one_time_prekey {
+            Some(id) => Some(prekeys.one_time_secret(id).ok_or(RatchetError::Unopened)?),
+            None => None,
+        };
+        let mut candidate: Session<A, SKIP> =
+            x3dh::respond(&parameters, prelude, signed, one_time).map_err(|_| RatchetError::Unopened)?;
+        let opened = candidate.decrypt(header_blob, ciphertext, out)?;
+        if let Some(id) = prelude.one_time_prekey {
+            prekeys.consume_one_time(id);
+        }
+        self.generation = prelude.generation;
+        self.install(candidate, context);
+        Ok(opened)
+    }
+
+    /// A prelude names its initiator by id, or by a chain whose first certificate is the initiator's.
+    fn check_initiator(&self, prelude: &Prelude<'_>) -> Result<(), RatchetError> {
+        let claimed = match DeviceId::from_slice(prelude.initiator) {
+            Some(id) => id,
+            None => av_wire::chain::Chain::new(prelude.initiator)
+                .claimed()
+                .map_err(|_| RatchetError::Unopened)?
+                .device_id(),
+        };
+        if claimed == self.device_id {
+            Ok(())
+        } else {
+            Err(RatchetError::Unopened)
+        }
+    }
+
+    /// Whether a session of this device answers that prelude already. Generations are unique among the preludes
+    /// that were accepted from a peer; one that repeats a generation with other keys fails on the session.
+    fn has_responded_to(&self, prelude: &Prelude<'_>) -> bool {
+        [&self.winner, &self.loser]
+            .into_iter()
+            .flatten()
+            .any(|session| !session.is_initiator() && session.generation() == prelude.generation)
+    }
+
+    /// Puts a new session in its place; of three the least in the winner's order goes, even the new one.
+    fn install(&mut self, session: Session<A, SKIP>, context: &Context<'_>) {
+        let peer = self.device_id;
+        let own = *context.identity.device_id();
+        let rank = |session: &Session<A, SKIP>| {
+            let initiator = if session.is_initiator() { own } else { peer };
+            (session.generation(), core::cmp::Reverse(initiator))
+        };
+        let mut incoming = Some(session);
+        for place in [&mut self.winner, &mut self.loser] {
+            let is_better = match (incoming.as_ref(), place.as_ref()) {
+                (Some(new), Some(old)) => rank(new) > rank(old),
+                (new, None) => new.is_some(),
+                (None, _) => false,
+            };
+            if is_better {
+                core::mem::swap(place, &mut incoming);
+            }
+        }
+        self.loser_until = self
+            .loser
+            .as_ref()
+            .map(|_| context.now.uptime.saturating_add(LOSER_LIFETIME));
+    }
+
+    /// The psk ends when two receiving chains of one mode-1 session are in use, never before: wiping at the first
+    /// received message leaves, after a lost reply, each side refusing the other's preludes for ever.
+    fn note_psk_use(&mut self) {
+        let chains = [&self.winner, &self.loser]
+            .into_iter()
+            .flatten()
+            .filter(|session| session.mode() == 1)
+            .map(Session::receiving_chains)
+            .max()
+            .unwrap_or(0);
+        self.psk_chains = self.psk_chains.max(chains.min(2));
+        if self.psk_chains == 2 {
+            self.psk = None;
+        }
+    }
+
+    /// Wipes the loser when its time is over; returns whether it did.
+    pub(super) fn tick(&mut self, now: Now) -> bool {
+        if self.loser_until.is_none_or(|until| now.uptime < until) {
+            return false;
+        }
+        self.loser = None;
+        self.loser_until = None;
+        true
+    }
+
+    /// Ends everything with a revoked peer; its generation stays known.
+    pub(super) fn revoke(&mut self) {
+        self.standing = Standing::Revoked;
+        self.psk = None;
+        self.winner = None;
+        self.loser = None;
+        self.loser_until = None;
+        self.answer_due = false;
+    }
+
+    pub(super) fn write(&self, writer: &mut Writer<'_>) -> Result<(), CodecError> {
+        writer.bytes(&self.device.to_bytes())?;
+        writer.var(self.name.as_bytes())?;
+        writer.u8(match self.standing {
+            Standing::Approved => 1,
+            Standing::Active => 2,
+            Standing::Suspended => 3,
+            Standing::Revoked => 4,
+        })?;
+        writer.flag(self.psk.is_some())?;
+        self.psk
+            .as_ref()
+            .map_or(Ok(()), |psk| writer.bytes(psk.expose()))?;
+        writer.u8(self.psk_chains)?;
+        writer.u32(self.generation)?;
+        writer.flag(self.knows_us)?;
+        writer.flag(self.answer_due)?;
+        writer.flag(self.was_confirmed)?;
+        writer.flag(self.enrollment.is_some())?;
+        if let Some((transcript, chain_hash)) = &self.enrollment {
+            writer.bytes(transcript)?;
+            writer.bytes(chain_hash)?;
+        }
+        for session in [&self.winner, &self.loser] {
+            writer.flag(session.is_some())?;
+            session.as_ref().map_or(Ok(()), |session| session.write(writer))?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn read(reader: &mut Reader<'_>, now: Now) -> Result<Self, CodecError> {
+        let device = DevicePublic::from_bytes(reader.bytes(DevicePublic::LEN)?)?;
+        let name = text(reader.var()?)?;
+        let standing = match reader.u8()? {
+            1 => Standing::Approved,
+            2 => Standing::Active,
+            3 => Standing::Suspended,
+            4 => Standing::Revoked,
+            _ => return Err(CodecError),
+        };
+        let psk = if reader.flag()? {
+            Some(Secret::new(*reader.array()?))
+        } else {
+            None
+        };
+        let mut peer = Self::new(device, name, standing, psk);
+        peer.psk_chains = reader.u8()?;
+        peer.generation = reader.u32()?;
+        peer.knows_us = reader.flag()?;
+        peer.answer_due = reader.flag()?;
+        peer.was_confirmed = reader.flag()?;
+        peer.enrollment = if reader.flag()? {
+            Some((*reader.array()?, *reader.array()?))
+        } else {
+            None
+        };
+        peer.winner = if reader.flag()? {
+            Some(Session::read(reader)?)
+        } else {
+            None
+        };
+        peer.loser = if reader.flag()? {
+            Some(Session::read(reader)?)
+        } else {
+            None
+        };
+        peer.loser_until = peer
+            .loser
+            .as_ref()
+            .map(|_| now.uptime.saturating_add(LOSER_LIFETIME));
+        Ok(peer)
+    }
+}

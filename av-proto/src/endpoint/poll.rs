@@ -1,0 +1,281 @@
+//! Draining: outputs are derived from state, in a fixed order, so that persisting comes before speaking by
+//! construction and a lost connection loses nothing.
+
+use core::slice::from_ref;
+
+use av_wire::List;
+use av_wire::frame::{Rejected, ToRelay};
+use av_wire::limits::MAX_REJECTED;
+use rand_core::CryptoRng;
+use zeroize::Zeroize;
+
+use super::Endpoint;
+use super::device::Device;
+use super::inbox::InboxEntry;
+use super::link::Link;
+use super::meta::Meta;
+use super::outbox::OutboxEntry;
+use super::output::{Delivery, Output, Persist, Records, StoreFailed, Ticket};
+use super::peer::Peer;
+use super::slot::Slot;
+use crate::Now;
+use crate::crypto::Aead;
+use crate::enroll::Invite;
+use crate::keys::Prekeys;
+use crate::record::codec::{CodecError, Writer};
+use crate::record::{RecordChange, RecordKey, RecordKind, Seal};
+
+/// What goes out next; found first and built second, so that each output borrows the endpoint once.
+enum Next {
+    Persist,
+    Event,
+    Handshake,
+    Pong,
+    Call,
+    Ack(u64),
+    Outbox(usize),
+    Ping,
+    Deliver(usize),
+    Timer(u64),
+}
+
+impl<A, const PEERS: usize, const SKIP: usize, const OUTBOX: usize, const INBOX: usize, const BODY: usize>
+    Endpoint<A, PEERS, SKIP, OUTBOX, INBOX, BODY>
+where
+    A: Aead,
+{
+    /// The next output, or `None` when there is nothing to do until the next input.
+    ///
+    /// In this order: (1) what has to be stored, (2) what happened, (3) frames, (4) messages for the application,
+    /// (5) the timer. While anything has to be stored, nothing else is given out.
+    pub fn poll(&mut self, now: Now) -> Option<Output<'_>> {
+        match self.next(now)? {
+            Next::Persist => Some(Output::Persist(Persist { records: self })),
+            Next::Event => self.events.pop_front().map(Output::Event),
+            Next::Timer(at) => {
+                self.timer = Some(at);
+                Some(Output::Timer(at))
+            }
+            Next::Deliver(slot) => {
+                let entry = self.inbox.get_mut(slot).and_then(Slot::get_mut)?;
+                entry.offered = true;
+                Some(Output::Deliver(Delivery {
+                    from: entry.from,
+                    message_id: entry.message_id,
+                    payload: &entry.payload,
+                    ticket: Ticket {
+                        slot,
+                        message_id: entry.message_id,
+                    },
+                }))
+            }
+            Next::Outbox(slot) => {
+                let entry = self.outbox.get_mut(slot).and_then(Slot::get_mut)?;
+                entry.transmitted = true;
+                Some(Output::Transmit(&entry.frame))
+            }
+            Next::Call => {
+                let call = self.calls.iter_mut().find(|call| !call.transmitted)?;
+                call.transmitted = true;
+                Some(Output::Transmit(&call.frame))
+            }
+            Next::Handshake => self.transmit_handshake().map(Output::Transmit),
+            Next::Ack(sequence) => self.transmit_ack(sequence).map(Output::Transmit),
+            Next::Pong => {
+                self.link.as_mut()?.pong_due = false;
+                self.transmit(&ToRelay::Pong).map(Output::Transmit)
+            }
+            Next::Ping => {
+                self.link.as_mut()?.ping_due = false;
+                self.transmit(&ToRelay::Ping).map(Output::Transmit)
+            }
+        }
+    }
+
+    fn next(&self, now: Now) -> Option<Next> {
+        if self.has_changes() {
+            return Some(Next::Persist);
+        }
+        if !self.events.is_empty() {
+            return Some(Next::Event);
+        }
+        if let Some(frame) = self.next_frame() {
+            return Some(frame);
+        }
+        let waiting = self
+            .inbox
+            .iter()
+            .enumerate()
+            .filter_map(|(slot, entry)| Some((slot, entry.get()?)));
+        let first = waiting
+            .filter(|(_, entry)| !entry.offered)
+            .min_by_key(|(_, entry)| entry.sequence);
+        if let Some((slot, _)) = first {
+            return Some(Next::Deliver(slot));
+        }
+        let due = self.link.as_ref().and_then(Link::next_ping)?.max(now.uptime);
+        (self.timer != Some(due)).then_some(Next::Timer(due))
+    }
+
+    fn next_frame(&self) -> Option<Next> {
+        let link = self.link.as_ref()?;
+        link.nonce?;
+        if link.pong_due {
+            return Some(Next::Pong);
+        }
+        let handshake = self.device.get()?.handshake();
+        if !link.authenticated {
+            return (link.sent != Some(handshake)).then_some(Next::Handshake);
+        }
+        if self.calls.iter().any(|call| !call.transmitted) {
+            return Some(Next::Call);
+        }
+        let acknowledged = self.acknowledgeable();
+        if acknowledged > link.acknowledged {
+            return Some(Next::Ack(acknowledged));
+        }
+        let waiting = self
+            .outbox
+            .iter()
+            .enumerate()
+            .filter_map(|(slot, entry)| Some((slot, entry.get()?)));
+        let first = waiting
+            .filter(|(_, entry)| !entry.transmitted)
+            .min_by_key(|(_, entry)| entry.id);
+        if let Some((slot, _)) = first {
+            return Some(Next::Outbox(slot));
+        }
+        link.ping_due.then_some(Next::Ping)
+    }
+
+    /// The last entry before the first that the application still has to confirm.
+    fn acknowledgeable(&self) -> u64 {
+        let unconfirmed = self
+            .inbox
+            .iter()
+            .filter_map(Slot::get)
+            .map(|entry| entry.sequence);
+        let first = unconfirmed.filter(|sequence| *sequence > 0).min();
+        first.map_or(self.taken(), |sequence| sequence.saturating_sub(1))
+    }
+
+    fn transmit_handshake(&mut self) -> Option<&[u8]> {
+        let device = self.device.get()?;
+        let link = self.link.as_mut()?;
+        let bundle = self.prekeys.get()?.bundle(&device.identity).ok()?;
+        let window = u16::try_from(INBOX).unwrap_or(u16::MAX);
+        link.sent = Some(device.handshake());
+        device
+            .write_handshake(&bundle, &link.nonce?, link.kind, window, &mut self.scratch)
+            .ok()
+    }
+
+    fn transmit_ack(&mut self, sequence: u64) -> Option<&[u8]> {
+        let link = self.link.as_mut()?;
+        let meta = self.meta.get()?;
+        let news =
+            |rejected: &&Rejected| rejected.sequence > link.acknowledged && rejected.sequence <= sequence;
+        let rejected: heapless::Vec<Rejected, MAX_REJECTED> =
+            meta.rejected.iter().filter(news).copied().collect();
+        let frame = ToRelay::Ack {
+            inbox_epoch: meta.inbox_epoch?,
+            sequence,
+            rejected: List::new(&rejected),
+        };
+        link.acknowledged = sequence;
+        av_wire::encode(&frame, &mut self.scratch).ok()
+    }
+
+    fn transmit(&mut self, frame: &ToRelay<'_>) -> Option<&[u8]> {
+        av_wire::encode(frame, &mut self.scratch).ok()
+    }
+
+    fn has_changes(&self) -> bool {
+        self.device.is_changed()
+            || self.meta.is_changed()
+            || self.prekeys.is_changed()
+            || self.peers.iter().any(Slot::is_changed)
+            || self.invites.iter().any(Slot::is_changed)
+            || self.outbox.iter().any(Slot::is_changed)
+            || self.inbox.iter().any(Slot::is_changed)
+    }
+}
+
+/// Seals the changed records of one kind, one after the other, through the endpoint's own buffer.
+struct Sealer<'s, 'p> {
+    seal: &'s Seal,
+    rng: &'s mut dyn CryptoRng,
+    scratch: &'s mut [u8],
+    put: &'s mut (dyn FnMut(RecordChange<'_>) -> Result<(), StoreFailed> + 'p),
+}
+
+impl Sealer<'_, '_> {
+    fn slots<T>(
+        &mut self,
+        kind: RecordKind,
+        slots: &[Slot<T>],
+        write: impl Fn(&T, &mut Writer<'_>) -> Result<(), CodecError>,
+    ) -> Result<(), StoreFailed> {
+        for (slot, index) in slots.iter().zip(0..) {
+            let key = RecordKey::new(kind, index);
+            match (slot.is_changed(), slot.get()) {
+                (false, _) => {}
+                (true, None) => (self.put)(RecordChange::Delete(key))?,
+                (true, Some(value)) => {
+                    let place = self.scratch.get_mut(Seal::PREFIX..).ok_or(StoreFailed)?;
+                    let mut writer = Writer::new(place);
+                    write(value, &mut writer).map_err(|_| StoreFailed)?;
+                    let len = writer.len();
+                    let sealed = self
+                        .seal
+                        .seal_in_place(key, len, self.rng, self.scratch)
+                        .map_err(|_| StoreFailed)?;
+                    (self.put)(RecordChange::Put(key, sealed))?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<A, const PEERS: usize, const SKIP: usize, const OUTBOX: usize, const INBOX: usize, const BODY: usize>
+    Records for Endpoint<A, PEERS, SKIP, OUTBOX, INBOX, BODY>
+where
+    A: Aead,
+{
+    fn write(
+        &mut self,
+        seal: &Seal,
+        rng: &mut dyn CryptoRng,
+        put: &mut dyn FnMut(RecordChange<'_>) -> Result<(), StoreFailed>,
+    ) -> Result<(), StoreFailed> {
+        let mut sealer = Sealer {
+            seal,
+            rng,
+            scratch: &mut self.scratch,
+            put,
+        };
+        let result = (|| {
+            sealer.slots(RecordKind::Identity, from_ref(&self.device), Device::write)?;
+            sealer.slots(RecordKind::Meta, from_ref(&self.meta), Meta::write)?;
+            sealer.slots(RecordKind::Prekeys, from_ref(&self.prekeys), Prekeys::write)?;
+            sealer.slots(RecordKind::Peer, &self.peers, Peer::write)?;
+            sealer.slots(RecordKind::Invite, &self.invites, Invite::write)?;
+            sealer.slots(RecordKind::Outbox, &self.outbox, OutboxEntry::write)?;
+            sealer.slots(RecordKind::Inbox, &self.inbox, InboxEntry::write)
+        })();
+        // On an error a record may still stand there unsealed.
+        self.scratch.zeroize();
+        result
+    }
+
+    fn mark_stored(&mut self) {
+        self.device.mark_stored();
+        self.meta.mark_stored();
+        self.prekeys.mark_stored();
+        self.peers.iter_mut().for_each(Slot::mark_stored);
+        self.invites.iter_mut().for_each(Slot::mark_stored);
+        self.outbox.iter_mut().for_each(Slot::mark_stored);
+        self.inbox.iter_mut().for_each(Slot::mark_stored);
+    }
+}

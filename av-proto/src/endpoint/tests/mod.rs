@@ -1,0 +1,348 @@
+//! Two endpoints and the post office: the main job, crashes at every output, and hostile frames.
+
+mod crash;
+mod enrollment;
+mod hostile;
+mod main_job;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use av_wire::frame::LinkKind;
+use av_wire::{DeviceId, Fingerprint, MessageId, Origin, Role};
+use chacha20::ChaCha20Rng;
+use rand_core::SeedableRng;
+
+use super::{
+    ConnectionError, EnrollOptions, Event, Output, Persist, PersistError, Phase, RequestVerdict, Ticket,
+};
+use crate::testing::{PostOffice, Side};
+use crate::{InviteText, Now, RecordChange, RecordKey, Seal, SmallEndpoint};
+
+const MINUTE: u32 = 60;
+
+/// What a store holds: sealed records by key.
+type Store = BTreeMap<[u8; RecordKey::LEN], Vec<u8>>;
+
+/// A device with its store; the endpoint can be thrown away and restored at any time.
+struct Device {
+    side: Side,
+    endpoint: Box<SmallEndpoint>,
+    seal: Seal,
+    store: Store,
+    rng: ChaCha20Rng,
+    events: Vec<Event>,
+    /// Payloads that the application heard, in order. It keeps the ids durably, so a message that is offered again
+    /// after a crash is heard once.
+    heard: Vec<String>,
+    ids: BTreeSet<MessageId>,
+    /// Messages offered and not confirmed yet.
+    tickets: Vec<(Ticket, MessageId, String)>,
+    /// Every frame that left.
+    sent: Vec<Vec<u8>>,
+    /// Confirm at once.
+    confirms: bool,
+}
+
+/// One output of a device, for a test that wants to stop between two.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Step {
+    Idle,
+    Stored,
+    Sent,
+    Offered,
+    Other,
+}
+
+impl Device {
+    fn new(side: Side, seed: u8) -> Self {
+        Self {
+            side,
+            endpoint: Box::new(SmallEndpoint::new()),
+            seal: Seal::new([seed; 32]),
+            store: Store::new(),
+            rng: ChaCha20Rng::from_seed([seed; 32]),
+            events: Vec::new(),
+            heard: Vec::new(),
+            ids: BTreeSet::new(),
+            tickets: Vec::new(),
+            sent: Vec::new(),
+            confirms: true,
+        }
+    }
+
+    /// The process dies; the next one begins with what was stored.
+    fn crash(&mut self) {
+        self.endpoint = Box::new(SmallEndpoint::new());
+        self.tickets.clear();
+        for (key, sealed) in &self.store {
+            let key = RecordKey::from_bytes(key).expect("a key that was stored");
+            self.endpoint
+                .restore(NOW, &self.seal, key, sealed)
+                .expect("a record that was stored");
+        }
+        self.endpoint.resume().expect("records that fit together");
+    }
+
+    /// Does what one output asks.
+    fn step(&mut self, office: &mut PostOffice) -> Step {
+        match self.endpoint.poll(NOW) {
+            None => Step::Idle,
+            Some(Output::Persist(persist)) => {
+                store(persist, &self.seal, &mut self.rng, &mut self.store);
+                Step::Stored
+            }
+            Some(Output::Transmit(frame)) => {
+                self.sent.push(frame.to_vec());
+                office.accept(self.side, frame).expect("the post office has room");
+                Step::Sent
+            }
+            Some(Output::Deliver(delivery)) => {
+                let text = core::str::from_utf8(delivery.payload)
+                    .expect("tests send text")
+                    .to_string();
+                self.tickets.push((delivery.ticket, delivery.message_id, text));
+                if self.confirms {
+                    self.confirm_all();
+                }
+                Step::Offered
+            }
+            Some(Output::Event(event)) => {
+                self.events.push(event);
+                Step::Other
+            }
+            Some(Output::Timer(_)) => Step::Other,
+        }
+    }
+
+    fn confirm_all(&mut self) {
+        for (ticket, id, text) in self.tickets.drain(..) {
+            self.endpoint.confirm(&ticket).expect("a fresh ticket");
+            if self.ids.insert(id) {
+                self.heard.push(text);
+            }
+        }
+    }
+
+    fn drain(&mut self, office: &mut PostOffice) {
+        while self.step(office) != Step::Idle {}
+    }
+
+    /// Drains; frames go nowhere.
+    fn drain_unheard(&mut self) {
+        loop {
+            match self.endpoint.poll(NOW) {
+                None => return,
+                Some(Output::Persist(persist)) => store(persist, &self.seal, &mut self.rng, &mut self.store),
+                Some(Output::Event(event)) => self.events.push(event),
+                Some(Output::Transmit(_) | Output::Timer(_)) => {}
+                Some(Output::Deliver(_)) => panic!("nothing to deliver here"),
+            }
+        }
+    }
+
+    fn id(&self) -> DeviceId {
+        self.endpoint.device_id().expect("a device")
+    }
+
+    fn send(&mut self, to: &DeviceId, text: &str) {
+        self.endpoint
+            .send(&mut self.rng, to, text.as_bytes())
+            .expect("room in the outbox");
+    }
+
+    fn has(&self, event: &Event) -> bool {
+        self.events.contains(event)
+    }
+
+    /// What is stored, opened, without the inbox cursor.
+    fn records(&self) -> BTreeMap<[u8; 3], Vec<u8>> {
+        let open = |(key, sealed): (&[u8; 3], &Vec<u8>)| {
+            let mut out = vec![0; sealed.len()];
+            let record = RecordKey::from_bytes(key).expect("a known kind");
+            let opened = self
+                .seal
+                .open(record, sealed, &mut out)
+                .expect("it opens")
+                .to_vec();
+            (*key, opened)
+        };
+        self.store
+            .iter()
+            .filter(|(key, _)| key[0] != crate::RecordKind::Meta as u8)
+            .map(open)
+            .collect()
+    }
+}
+
+fn store(mut persist: Persist<'_>, seal: &Seal, rng: &mut ChaCha20Rng, store: &mut Store) {
+    let written = persist.write(seal, rng, |change| {
+        match change {
+            RecordChange::Put(key, sealed) => store.insert(key.to_bytes(), sealed.to_vec()),
+            RecordChange::Delete(key) => store.remove(&key.to_bytes()),
+        };
+        Ok::<(), ()>(())
+    });
+    assert_eq!(written, Ok::<(), PersistError<()>>(()));
+    persist.stored();
+}
+
+const NOW: Now = Now {
+    uptime: 1_000,
+    wall: 1_800_000_000,
+};
+
+/// An owner, an agent and the post office between them.
+struct World {
+    office: PostOffice,
+    owner: Device,
+    agent: Device,
+}
+
+impl World {
+    /// A founded tenant; the agent does not exist yet.
+    fn founded() -> Self {
+        Self::founded_with(1, 2)
+    }
+
+    fn founded_with(owner_seed: u8, agent_seed: u8) -> Self {
+        let mut world = Self {
+            office: PostOffice::new(),
+            owner: Device::new(Side::Owner, owner_seed),
+            agent: Device::new(Side::Agent, agent_seed),
+        };
+        let (owner, origin) = (&mut world.owner, origin());
+        owner
+            .endpoint
+            .found(NOW, &mut owner.rng, &origin, "laptop")
+            .expect("an empty endpoint");
+        world.connect(Side::Owner);
+        world.settle();
+        assert_eq!(world.owner.endpoint.phase(), Phase::Active);
+        world
+    }
+
+    /// A tenant with an active agent, and both sessions confirmed.
+    fn talking() -> Self {
+        Self::talking_with(1, 2)
+    }
+
+    fn talking_with(owner_seed: u8, agent_seed: u8) -> Self {
+        let mut world = Self::founded_with(owner_seed, agent_seed);
+        let invite = world.invite(Role::Agent);
+        world.enroll(&invite, Role::Agent);
+        let device = world.request().expect("a verified request");
+        world.approve(&device);
+        assert_eq!(world.agent.endpoint.phase(), Phase::Active);
+        world
+    }
+
+    fn invite(&mut self, role: Role) -> InviteText {
+        let owner = &mut self.owner;
+        let text = owner
+            .endpoint
+            .create_invite(NOW, &mut owner.rng, role, 10 * MINUTE)
+            .expect("room");
+        self.settle();
+        text
+    }
+
+    fn enroll(&mut self, invite: &InviteText, role: Role) {
+        let inviter = self.owner.endpoint.device_id();
+        let agent = &mut self.agent;
+        let origin = origin();
+        let options = EnrollOptions {
+            origin: &origin,
+            link_key: None,
+            inviter,
+            role,
+            name: "thermostat",
+            platform: "test",
+        };
+        agent
+            .endpoint
+            .enroll(NOW, &mut agent.rng, invite, &options)
+            .expect("an empty endpoint");
+        self.connect(Side::Agent);
+        self.settle();
+    }
+
+    /// The owner lists requests; the one that verified.
+    fn request(&mut self) -> Option<DeviceId> {
+        self.verdict()
+            .filter(|(_, verdict)| *verdict == RequestVerdict::TagVerified)
+            .map(|(device, _)| device)
+    }
+
+    fn verdict(&mut self) -> Option<(DeviceId, RequestVerdict)> {
+        self.owner.endpoint.list_pending().expect("an owner");
+        self.settle();
+        self.owner.events.iter().rev().find_map(|event| match event {
+            Event::EnrollmentRequest(view) => Some((view.device_id, view.verdict)),
+            _ => None,
+        })
+    }
+
+    fn approve(&mut self, device: &DeviceId) {
+        let owner = &mut self.owner;
+        owner
+            .endpoint
+            .approve(NOW, &mut owner.rng, device)
+            .expect("a request that was shown");
+        self.settle();
+    }
+
+    fn device(&mut self, side: Side) -> &mut Device {
+        match side {
+            Side::Owner => &mut self.owner,
+            Side::Agent => &mut self.agent,
+        }
+    }
+
+    fn connect(&mut self, side: Side) {
+        self.office.connect(side, [9; 32]).expect("room");
+        self.device(side).endpoint.connected(LinkKind::Plain);
+    }
+
+    fn disconnect(&mut self, side: Side) {
+        self.office.disconnect(side);
+        self.device(side).endpoint.disconnected();
+    }
+
+    /// Runs until neither device nor the post office has anything to do.
+    fn settle(&mut self) {
+        loop {
+            self.owner.drain(&mut self.office);
+            self.agent.drain(&mut self.office);
+            if !self.pass(Side::Owner) && !self.pass(Side::Agent) {
+                return;
+            }
+        }
+    }
+
+    /// Passes one frame to a device; whether there was one.
+    fn pass(&mut self, side: Side) -> bool {
+        let Some(frame) = self.office.fetch(side) else {
+            return false;
+        };
+        let result = self.receive(side, &frame);
+        assert_eq!(
+            result,
+            Ok(()),
+            "{side:?}: an honest post office breaks no rule: {frame:02x?}"
+        );
+        true
+    }
+
+    fn receive(&mut self, side: Side, frame: &[u8]) -> Result<(), ConnectionError> {
+        let device = self.device(side);
+        device.endpoint.receive(NOW, &mut device.rng, frame)
+    }
+}
+
+fn origin() -> Origin {
+    Origin::parse("ws://127.0.0.1:7460").expect("an origin")
+}
+
+fn fingerprint(device: &Device) -> Fingerprint {
+    device.endpoint.fingerprint().expect("a device")
+}

@@ -1,0 +1,228 @@
+//! The enrolling device's side (`PROTOCOL.md` sections 4.1 and 4.3).
+
+use av_wire::bundle::Bundle;
+use av_wire::enroll::{EnrollRequest, EnrollTranscript};
+use av_wire::frame::ToRelay;
+use av_wire::grant::Grant;
+use av_wire::labels::SignaturePurpose;
+use av_wire::layout::Reader;
+use av_wire::limits::{MAX_OWNERS, SEALED_NAME};
+use av_wire::{DeviceId, DevicePublic, EncodeError, Origin, Role, Signature, TenantId};
+use heapless::Vec;
+use rand_core::CryptoRng;
+
+use super::Membership;
+use super::statement::OwnerSerials;
+use crate::crypto::CryptoError;
+use crate::invite::{InviteKeys, InviteText};
+use crate::keys::{Identity, Secret};
+use crate::record::codec::{CodecError, ReadRecord, Writer};
+
+/// An enrollment request that is out, the identical bytes every time it is sent again.
+pub struct Requested {
+    keys: InviteKeys,
+    bundle: Vec<u8, { Bundle::MAX_LEN }>,
+    sealed_name: [u8; SEALED_NAME],
+    pop: Signature,
+    tag: [u8; 32],
+    transcript: EnrollTranscript,
+    link_key: [u8; 32],
+    inviter: Option<DeviceId>,
+}
+
+/// Proof that a grant is the inviting owner's and certifies this very device; there is no other way to make one.
+pub struct VerifiedGrant {
+    membership: Membership,
+    approver: DevicePublic,
+    serials: OwnerSerials,
+    activation: Signature,
+}
+
+impl Requested {
+    /// Bytes of the largest encoding in a record.
+    pub const MAX_LEN: usize =
+        InviteKeys::LEN + 2 + Bundle::MAX_LEN + SEALED_NAME + 64 + 32 + 32 + 32 + 1 + DeviceId::LEN;
+
+    /// Makes the request; the invite's token can be wiped afterwards.
+    ///
+    /// `link_key` is the relay's key that this device uses, 32 zero bytes without a Noise link; `inviter` is the
+    /// owner's device that the invite's URL named.
+    ///
+    /// # Errors
+    /// [`CryptoError`] when the name is no plain text of at most 40 bytes or the platform of at most 21.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "each is a part of the request, and a struct would only rename them"
+    )]
+    pub fn new(
+        rng: &mut dyn CryptoRng,
+        invite: &InviteText,
+        identity: &Identity,
+        bundle: &Bundle,
+        name: &str,
+        platform: &str,
+        link_key: [u8; 32],
+        inviter: Option<DeviceId>,
+    ) -> Result<Self, CryptoError> {
+        let keys = InviteKeys::derive(invite);
+        let mut buffer = [0; Bundle::MAX_LEN];
+        let bundle = bundle.encode(&mut buffer).map_err(|_| CryptoError)?;
+        let bundle = Vec::from_slice(bundle).map_err(|_| CryptoError)?;
+        let sealed_name = keys.seal_name(rng, name, platform)?;
+        let device = identity.public().to_bytes();
+        let transcript =
+            EnrollTranscript::new(keys.lookup(), &device, &bundle, &sealed_name).map_err(|_| CryptoError)?;
+        let pop = identity
+            .signing()
+            .sign(SignaturePurpose::Enroll, &[&transcript.0])?;
+        let tag = keys.enroll_tag(&transcript)?;
+        Ok(Self {
+            keys,
+            bundle,
+            sealed_name,
+            pop,
+            tag,
+            transcript,
+            link_key,
+            inviter,
+        })
+    }
+
+    /// Writes the `Enroll` frame into `out` and returns the bytes written.
+    ///
+    /// # Errors
+    /// [`EncodeError`] when `out` is too small.
+    pub fn frame<'o>(&self, device: &DevicePublic, out: &'o mut [u8]) -> Result<&'o [u8], EncodeError> {
+        let request = EnrollRequest {
+            lookup: *self.keys.lookup(),
+            device: device.to_bytes(),
+            bundle: self.bundle[..].into(),
+            sealed_name: self.sealed_name[..].into(),
+            pop: self.pop,
+            tag: self.tag,
+        };
+        av_wire::encode(&ToRelay::Enroll { request }, out)
+    }
+
+    /// Checks everything that a grant must be: tagged with the invite's key, for this device, by an owner of one
+    /// tenant (the invited one, if the invite named it), at the origin and link key in use.
+    ///
+    /// # Errors
+    /// [`CryptoError`], whatever does not hold.
+    pub fn verify(
+        &self,
+        identity: &Identity,
+        origin: &Origin,
+        grant: &Grant<'_>,
+    ) -> Result<VerifiedGrant, CryptoError> {
+        let is_tagged = self.keys.verify_grant_tag(&self.transcript, grant);
+        if !is_tagged || grant.origin != origin.as_str() || grant.link_key != self.link_key {
+            return Err(CryptoError);
+        }
+        let root = grant.chain().claimed_root().map_err(|_| CryptoError)?;
+        let tenant_id = TenantId::of_root(&root);
+        let certified = grant
+            .chain()
+            .verify(&tenant_id, |_| false)
+            .map_err(|_| CryptoError)?;
+        let approver = *certified.issuer().ok_or(CryptoError)?;
+        let is_inviter = self.inviter.is_none_or(|inviter| inviter == approver.device_id());
+        if certified.public() != identity.public() || approver.role != Role::Owner || !is_inviter {
+            return Err(CryptoError);
+        }
+        let activation = identity.signing().sign(
+            SignaturePurpose::Activate,
+            &[&self.transcript.0, &grant.chain().hash()],
+        )?;
+        let membership = Membership::of_chain(grant.chain).map_err(|_| CryptoError)?;
+        let mut serials = Vec::<_, MAX_OWNERS>::new();
+        for serial in grant.serials.iter() {
+            serials.push(serial).map_err(|_| CryptoError)?;
+        }
+        Ok(VerifiedGrant {
+            membership,
+            approver,
+            serials: OwnerSerials::new(serials),
+            activation,
+        })
+    }
+
+    /// Takes a verified grant in; the invite's keys but the psk are wiped. Returns the approving owner and the psk
+    /// for the sessions with it beside the new state.
+    pub fn accept(self, grant: VerifiedGrant) -> (Granted, DevicePublic, OwnerSerials, Secret<32>) {
+        let granted = Granted {
+            membership: grant.membership,
+            activation: grant.activation,
+        };
+        (granted, grant.approver, grant.serials, self.keys.into_psk())
+    }
+
+    pub(crate) fn write(&self, writer: &mut Writer<'_>) -> Result<(), CodecError> {
+        self.keys.write(writer)?;
+        writer.var(&self.bundle)?;
+        writer.bytes(&self.sealed_name)?;
+        writer.bytes(&self.pop.0)?;
+        writer.bytes(&self.tag)?;
+        writer.bytes(&self.transcript.0)?;
+        writer.bytes(&self.link_key)?;
+        writer.flag(self.inviter.is_some())?;
+        self.inviter
+            .as_ref()
+            .map_or(Ok(()), |inviter| writer.bytes(inviter.as_bytes()))
+    }
+
+    pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, CodecError> {
+        Ok(Self {
+            keys: InviteKeys::read(reader)?,
+            bundle: Vec::from_slice(reader.var()?).map_err(|_| CodecError)?,
+            sealed_name: *reader.array()?,
+            pop: Signature(*reader.array()?),
+            tag: *reader.array()?,
+            transcript: EnrollTranscript(*reader.array()?),
+            link_key: *reader.array()?,
+            inviter: if reader.flag()? {
+                Some(DeviceId(*reader.array()?))
+            } else {
+                None
+            },
+        })
+    }
+}
+
+/// A device that believes its grant, and whose relay has not confirmed the activation yet.
+pub struct Granted {
+    membership: Membership,
+    activation: Signature,
+}
+
+impl Granted {
+    /// Bytes of the largest encoding in a record.
+    pub const MAX_LEN: usize = Membership::MAX_LEN + 64;
+
+    /// The membership to be.
+    pub const fn membership(&self) -> &Membership {
+        &self.membership
+    }
+
+    /// The device's signature that takes the certificate up.
+    pub const fn activation(&self) -> &Signature {
+        &self.activation
+    }
+
+    /// The relay confirmed.
+    pub fn confirmed(self) -> Membership {
+        self.membership
+    }
+
+    pub(crate) fn write(&self, writer: &mut Writer<'_>) -> Result<(), CodecError> {
+        self.membership.write(writer)?;
+        writer.bytes(&self.activation.0)
+    }
+
+    pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, CodecError> {
+        Ok(Self {
+            membership: Membership::read(reader)?,
+            activation: Signature(*reader.array()?),
+        })
+    }
+}
