@@ -24,10 +24,6 @@ pub(super) struct Device {
 }
 
 /// How far a device has come; transitions consume the state before.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "there is one of it, and no allocator to box it with"
-)]
 pub(super) enum Progress {
     Founding(Founding),
     Requested(Requested),

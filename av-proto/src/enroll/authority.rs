@@ -52,6 +52,10 @@ pub struct VerifiedRequest {
 
 /// What an owner's device makes of a request.
 #[derive(Clone)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it is matched at once, and there is no allocator to box it with"
+)]
 pub enum Claim {
     /// It can be approved.
     Verified(VerifiedRequest),
