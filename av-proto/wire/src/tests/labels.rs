@@ -126,3 +126,24 @@ fn a_signed_object_is_of_no_other_kind() {
         assert_eq!(Unverified { kind, ..object }.verify(&key), Err(InvalidSignature));
     }
 }
+
+#[test]
+fn the_specification_lists_these_labels_and_no_other() {
+    let specification = include_str!("../../../PROTOCOL.md");
+    let (_, rest) = specification.split_once("### Labels").unwrap();
+    let (section, _) = rest.split_once("\n## ").unwrap();
+    let cells = section
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split_once(" |"))
+        .map(|(cell, _)| cell);
+    let specified: Vec<_> = cells
+        .flat_map(|cell| cell.split('`'))
+        .filter(|label| !label.trim().is_empty())
+        .collect();
+    let written: Vec<_> = table().into_iter().map(|(_, label)| label).collect();
+    assert_eq!(
+        specified.iter().collect::<BTreeSet<_>>(),
+        written.iter().collect::<BTreeSet<_>>()
+    );
+    assert_eq!(specified.len(), written.len(), "none is listed twice");
+}
