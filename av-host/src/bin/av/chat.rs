@@ -1,0 +1,214 @@
+//! `av chat`: typed lines go out, what comes is printed. Works on a terminal and in a pipe.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use av_host::av_proto::wire::DeviceId;
+use av_host::av_proto::{Event, OutboxId, SendError, Standing};
+use av_host::{Error, Message, Notice, Owner, Peer};
+use clap::Args;
+use tokio::io::{AsyncBufReadExt, BufReader, Lines, Stdin};
+use tokio::time::Instant;
+
+use crate::Global;
+use crate::failure::{Failure, explain};
+use crate::peer;
+use crate::session::{finish, interrupted, open, refusal};
+use crate::terminal::{Escaped, say};
+
+/// Send lines, and print what comes
+#[derive(Args)]
+#[command(
+    after_help = "Examples:\n  av chat thermostat\n  echo 'how warm is it?' | av chat thermostat --expect 1 --linger 30\n\nAt the end of the input it waits until the relay has accepted every line. A line `(sent)` says that one was."
+)]
+pub(crate) struct Chat {
+    /// After the input ends, wait up to this many seconds for messages
+    #[arg(long, value_name = "SECONDS")]
+    linger: Option<u64>,
+    /// After the input ends, wait until so many messages have come
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    expect: usize,
+    /// Name, or beginning of the id or fingerprint; may be left out when there is only one
+    peer: Option<String>,
+}
+
+impl Chat {
+    pub(crate) async fn run(self, global: &Global) -> Result<(), Failure> {
+        let stored = open(global)?;
+        let peers = stored.peers();
+        let to = self.recipient(&peers)?.device_id;
+        let mut owner = Owner::start(stored)?;
+        let mut conversation = Conversation {
+            to,
+            peers,
+            unsent: VecDeque::new(),
+            on_the_way: Vec::new(),
+            received: 0,
+            input_ended: false,
+            refused: None,
+            was_lost: false,
+        };
+        let outcome = tokio::select! {
+            outcome = self.converse(&mut owner, &mut conversation) => outcome,
+            // What was typed is stored; it goes out next time.
+            () = interrupted() => Ok(()),
+        };
+        finish(owner, outcome).await
+    }
+
+    fn recipient<'p>(&self, peers: &'p [Peer]) -> Result<&'p Peer, Failure> {
+        if let Some(wanted) = &self.peer {
+            return peer::find(peers, wanted);
+        }
+        let mut writable = peers
+            .iter()
+            .filter(|peer| matches!(peer.standing, Standing::Approved | Standing::Active));
+        match (writable.next(), writable.next()) {
+            (Some(peer), None) => Ok(peer),
+            (None, _) => Err(Failure::usage(
+                "there is nobody to talk to yet: av invite, then av approve",
+            )),
+            (Some(_), Some(_)) => Err(Failure::usage("there are several peers: name one, see av peers")),
+        }
+    }
+
+    async fn converse(&self, owner: &mut Owner, conversation: &mut Conversation) -> Result<(), Failure> {
+        let mut lines = BufReader::new(tokio::io::stdin()).lines();
+        let mut deadline = None;
+        loop {
+            conversation.send_what_is_unsent(owner).await?;
+            if conversation.input_ended
+                && owner.device().outbox_len().await? == 0
+                && conversation.unsent.is_empty()
+            {
+                if let Some(refusal) = conversation.refused.take() {
+                    return Err(refusal);
+                }
+                let enough = conversation.received >= self.expect;
+                match self.linger {
+                    Some(seconds) if deadline.is_none() => {
+                        deadline = Some(Instant::now() + Duration::from_secs(seconds));
+                    }
+                    None if enough => return Ok(()),
+                    _ => {}
+                }
+                if enough && self.expect > 0 {
+                    return Ok(());
+                }
+            }
+            // A line that waits to be sent holds back the next: its sender should see that nothing moves.
+            let wants_line = !conversation.input_ended && conversation.unsent.is_empty();
+            let over = deadline.unwrap_or_else(Instant::now);
+            // Each branch is cancel safe: `next_line` keeps what it has read, the others are channels and timers.
+            tokio::select! {
+                line = next_line(&mut lines), if wants_line => conversation.typed(line?),
+                notice = owner.device().next() => match notice {
+                    Some(notice) => conversation.take(owner, notice).await?,
+                    None => return Err(Failure::failed("the device stopped")),
+                },
+                () = tokio::time::sleep_until(over), if deadline.is_some() => {
+                    return if conversation.received >= self.expect {
+                        Ok(())
+                    } else {
+                        Err(Failure::failed(format!(
+                            "{} of {} messages came in time", conversation.received, self.expect
+                        )))
+                    };
+                }
+            }
+        }
+    }
+}
+
+async fn next_line(lines: &mut Lines<BufReader<Stdin>>) -> Result<Option<String>, Failure> {
+    lines
+        .next_line()
+        .await
+        .map_err(|error| Failure::failed(format!("cannot read the input: {error}")))
+}
+
+struct Conversation {
+    to: DeviceId,
+    peers: Vec<Peer>,
+    /// Lines that could not be sent yet.
+    unsent: VecDeque<String>,
+    /// Messages that the relay has not accepted yet.
+    on_the_way: Vec<OutboxId>,
+    received: usize,
+    input_ended: bool,
+    refused: Option<Failure>,
+    was_lost: bool,
+}
+
+impl Conversation {
+    fn typed(&mut self, line: Option<String>) {
+        match line {
+            Some(line) if line.is_empty() => {}
+            Some(line) => self.unsent.push_back(line),
+            None => self.input_ended = true,
+        }
+    }
+
+    async fn send_what_is_unsent(&mut self, owner: &mut Owner) -> Result<(), Failure> {
+        while let Some(line) = self.unsent.front() {
+            match owner.device().send(self.to, line.clone().into_bytes()).await {
+                Ok(id) => self.on_the_way.push(id),
+                // Both end by themselves: when the relay accepts, or when the peer's first message comes.
+                Err(Error::Send(SendError::OutboxFull | SendError::NotReady)) => return Ok(()),
+                Err(Error::Send(SendError::TooLong)) => {
+                    self.refused = Some(Failure::failed("a line was too long and was not sent: split it"));
+                    eprintln!("av: not sent, longer than the peer takes: {} bytes", line.len());
+                }
+                Err(Error::Send(error @ SendError::PeerNotActive)) => return Err(Failure::refused(error)),
+                Err(error) => return Err(error.into()),
+            }
+            self.unsent.pop_front();
+        }
+        Ok(())
+    }
+
+    async fn take(&mut self, owner: &mut Owner, notice: Notice) -> Result<(), Failure> {
+        match notice {
+            Notice::Message(message) => {
+                self.print(&message)?;
+                // After it is on the screen: a crash in between shows it twice rather than never.
+                owner.device().confirm(&message).await?;
+                self.received += 1;
+            }
+            Notice::Event(Event::Accepted(id)) => {
+                if let Some(index) = self.on_the_way.iter().position(|waiting| *waiting == id) {
+                    self.on_the_way.swap_remove(index);
+                    say!("(sent)")?;
+                }
+            }
+            Notice::Event(Event::Refused(id, code)) => {
+                self.on_the_way.retain(|waiting| *waiting != id);
+                eprintln!("av: not delivered: {}", explain(code));
+                self.refused = Some(Failure::refused_with("a message was not taken", code));
+            }
+            Notice::Event(Event::Authenticated) => self.was_lost = false,
+            Notice::Event(Event::PeerActive(_) | Event::PeerStanding(..)) => {
+                self.peers = owner.device().peers().await?;
+            }
+            Notice::Event(event) => refusal(&event)?,
+            // Said once: it keeps trying, and what is typed meanwhile is kept.
+            Notice::Disconnected(error) if !self.was_lost => {
+                self.was_lost = true;
+                eprintln!("av: {error}; trying again, and what you type is kept");
+            }
+            Notice::Disconnected(_) => {}
+        }
+        Ok(())
+    }
+
+    /// Every line under the sender's name, so that no line can pass for somebody else's.
+    fn print(&self, message: &Message) -> Result<(), Failure> {
+        let known = self.peers.iter().find(|peer| peer.device_id == message.from);
+        let name = known.map_or_else(|| message.from.to_string(), |peer| peer.name.clone());
+        let text = String::from_utf8_lossy(&message.payload);
+        for line in text.strip_suffix('\n').unwrap_or(&text).split('\n') {
+            say!("{}: {}", Escaped(&name), Escaped(line))?;
+        }
+        Ok(())
+    }
+}

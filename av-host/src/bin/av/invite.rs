@@ -1,0 +1,77 @@
+//! `av invite`: make a single-use invite.
+
+use std::time::Duration;
+
+use av_host::av_proto::wire::Role;
+use av_host::av_proto::wire::limits::MAX_INVITE_SECONDS;
+use av_host::av_proto::{Event, InviteUrl};
+use clap::Args;
+
+use crate::Global;
+use crate::failure::Failure;
+use crate::session::{wait_for, with_owner};
+use crate::terminal::say;
+
+/// Make a single-use invite
+#[derive(Args)]
+#[command(
+    after_help = "Examples:\n  av invite\n  av invite --expires 1h\n\nWhoever enrolls first with an invite is taken for the agent: pass it on where nobody else reads it, and compare\nthe fingerprint when you approve."
+)]
+pub(crate) struct Invite {
+    /// How long it can be used, at most 7 days
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = lifetime)]
+    expires: u32,
+    /// For another owner's device, which can then invite, approve and revoke
+    #[arg(long)]
+    owner: bool,
+}
+
+impl Invite {
+    pub(crate) async fn run(self, global: &Global) -> Result<(), Failure> {
+        let role = if self.owner { Role::Owner } else { Role::Agent };
+        with_owner(global, async |owner| {
+            let (token, lookup) = owner.create_invite(role, self.expires).await?;
+            // Given away only once the relay knows it: an invite that does not work looks like a theft.
+            wait_for(owner, |event| match event {
+                Event::InviteReady(ready) if *ready == lookup => Some(Ok(())),
+                Event::InviteFailed(failed, code) if *failed == lookup => Some(Err(Failure::refused_with(
+                    "the relay does not take the invite",
+                    *code,
+                ))),
+                _ => None,
+            })
+            .await?;
+            let identity = owner
+                .device()
+                .identity()
+                .await?
+                .ok_or_else(|| Failure::failed("the device stopped"))?;
+            let url = InviteUrl {
+                token,
+                origin: identity.origin,
+                link_key: None,
+                owner: Some(identity.device_id),
+            };
+            if role == Role::Owner {
+                say!("This invite is for an OWNER: its device will be able to invite, approve and revoke.")?;
+            }
+            say!("{url}")?;
+            say!("{}", url.token)?;
+            say!(
+                "Good once, for {}. Next: av approve --wait",
+                humantime::format_duration(Duration::from_secs(u64::from(self.expires)))
+            )?;
+            Ok(())
+        })
+        .await
+    }
+}
+
+fn lifetime(text: &str) -> Result<u32, String> {
+    let duration =
+        humantime::parse_duration(text).map_err(|error| format!("{error}; write it like 10m or 2h"))?;
+    u32::try_from(duration.as_secs())
+        .ok()
+        .filter(|seconds| (1..=MAX_INVITE_SECONDS).contains(seconds))
+        .ok_or_else(|| "an invite lasts from 1s to 7days".to_owned())
+}

@@ -1,0 +1,63 @@
+//! What reaches the terminal: whole lines, and nothing in them that a peer could control it with.
+
+use std::fmt::{self, Write as _};
+use std::io::{self, BufRead, IsTerminal, Write};
+
+/// Prints one line on stdout at once, so that a pipe sees it when it happens.
+macro_rules! say {
+    ($($argument:tt)*) => {
+        $crate::terminal::print_line(format_args!($($argument)*))
+    };
+}
+pub(crate) use say;
+
+/// What [`say!`] does.
+pub(crate) fn print_line(line: fmt::Arguments<'_>) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    writeln!(stdout, "{line}")?;
+    stdout.flush()
+}
+
+/// A text from elsewhere, with everything escaped that could move the cursor, change colours, or turn the direction
+/// of writing around.
+pub(crate) struct Escaped<'t>(pub(crate) &'t str);
+
+impl fmt::Display for Escaped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for character in self.0.chars() {
+            if is_harmless(character) {
+                f.write_char(character)?;
+            } else {
+                write!(f, "{}", character.escape_default())?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn is_harmless(character: char) -> bool {
+    let is_separator = matches!(character, '\u{2028}' | '\u{2029}');
+    // Marks, embeddings, overrides and isolates of the bidirectional algorithm, and what is not shown at all.
+    let is_invisible = matches!(character,
+        '\u{061c}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+    !(character.is_control() || is_separator || is_invisible)
+}
+
+/// Whether a person can be asked.
+pub(crate) fn is_interactive() -> bool {
+    io::stdin().is_terminal() && io::stdout().is_terminal()
+}
+
+/// Asks a question whose answer is no unless it is `y` or `yes`.
+pub(crate) fn confirm(question: &str) -> io::Result<bool> {
+    let mut stdout = io::stdout().lock();
+    write!(stdout, "{question} [y/N] ")?;
+    stdout.flush()?;
+    let mut answer = String::new();
+    io::stdin().lock().read_line(&mut answer)?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}
+
+#[cfg(test)]
+#[path = "terminal_tests.rs"]
+mod tests;
