@@ -21,6 +21,8 @@ pub mod keys;
 pub mod limits;
 pub mod ratchet;
 pub mod record;
+#[cfg(test)]
+mod test_support;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod x3dh;

@@ -46,6 +46,32 @@ struct Known {
     delivered: u64,
 }
 
+/// Calls `found` with each secret in an opened record, so that a test can search for it where it must not be.
+///
+/// # Errors
+/// [`CodecError`](crate::record::codec::CodecError) when the record is not what its key says.
+pub fn secrets_in_record<A: crate::Aead, const SKIP: usize>(
+    key: crate::RecordKey,
+    record: &[u8],
+    found: &mut dyn FnMut(&[u8]),
+) -> Result<(), crate::record::codec::CodecError> {
+    let mut copy = [0; 2 * FRAME];
+    let mut secrets = Vec::<(usize, usize), 256>::new();
+    let mut mark = |place: core::ops::Range<usize>| {
+        // A record holds far fewer; one too many would be missed, so the bound is checked below.
+        let _ = secrets.push((place.start, place.end));
+    };
+    let mut writer = crate::record::codec::Writer::marking(&mut copy, &mut mark);
+    crate::endpoint::rewrite_record::<A, SKIP>(key, record, &mut writer)?;
+    if secrets.is_full() {
+        return Err(crate::record::codec::CodecError);
+    }
+    for (start, end) in secrets {
+        found(record.get(start..end).ok_or(crate::record::codec::CodecError)?);
+    }
+    Ok(())
+}
+
 /// The relay's stand-in.
 pub struct PostOffice {
     tenant: Option<TenantId>,

@@ -366,7 +366,7 @@ impl<A: Aead, const SKIP: usize> Peer<A, SKIP> {
         writer.flag(self.psk.is_some())?;
         self.psk
             .as_ref()
-            .map_or(Ok(()), |psk| writer.bytes(psk.expose()))?;
+            .map_or(Ok(()), |psk| writer.secret(psk.expose()))?;
         writer.u8(self.psk_chains)?;
         writer.u32(self.generation)?;
         writer.flag(self.knows_us)?;

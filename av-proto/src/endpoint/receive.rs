@@ -75,9 +75,13 @@ where
             }
             _ if !authenticated => return Err(ConnectionError::Violation),
             ToDevice::Accepted { message_id } => self.accepted(message_id),
-            ToDevice::Refused { message_id, code } => self.refused(message_id, code),
+            ToDevice::Refused { message_id, code } => self.refused(message_id, code)?,
             ToDevice::Done { request } => self.call_done(request),
-            ToDevice::Error { request, code, .. } => self.call_failed(request, code),
+            ToDevice::Error {
+                request,
+                code,
+                retry_after,
+            } => self.call_failed(request, code, retry_after)?,
             ToDevice::PendingDevice {
                 request,
                 inviter,
@@ -136,9 +140,7 @@ where
         retry_after: u32,
     ) -> Result<(), ConnectionError> {
         let event = match (code, sent) {
-            (RefusalCode::RateLimited | RefusalCode::Unavailable, _) => {
-                return Err(ConnectionError::RetryAfter(retry_after));
-            }
+            _ if asks_for_patience(code) => return Err(ConnectionError::RetryAfter(retry_after)),
             (RefusalCode::Superseded, _) => Event::Superseded,
             (RefusalCode::Malformed, _) => return Err(ConnectionError::Violation),
             (_, Some(Handshake::Found)) => Event::EnrollmentEnded(EndReason::FoundingRefused(code)),
@@ -250,16 +252,14 @@ where
         }
     }
 
-    fn refused(&mut self, message_id: MessageId, code: RefusalCode) {
-        match code {
-            // The relay asks for patience: the entry stays, and goes out again on the next connection.
-            RefusalCode::RateLimited | RefusalCode::Unavailable => {}
-            _ => {
-                if let Some((id, _)) = self.take_outbox(|entry| is_message(entry.about, message_id)) {
-                    self.notify(Event::Refused(id, code));
-                }
-            }
+    fn refused(&mut self, message_id: MessageId, code: RefusalCode) -> Result<(), ConnectionError> {
+        if asks_for_patience(code) {
+            return Err(ConnectionError::RetryAfter(0));
         }
+        if let Some((id, _)) = self.take_outbox(|entry| is_message(entry.about, message_id)) {
+            self.notify(Event::Refused(id, code));
+        }
+        Ok(())
     }
 
     fn call_done(&mut self, request: u32) {
@@ -275,9 +275,14 @@ where
         }
     }
 
-    fn call_failed(&mut self, request: u32, code: RefusalCode) {
-        if matches!(code, RefusalCode::RateLimited | RefusalCode::Unavailable) {
-            return;
+    fn call_failed(
+        &mut self,
+        request: u32,
+        code: RefusalCode,
+        retry_after: u32,
+    ) -> Result<(), ConnectionError> {
+        if asks_for_patience(code) {
+            return Err(ConnectionError::RetryAfter(retry_after));
         }
         let taken = self.take_outbox(|entry| is_call(entry.about) && request_number(entry.id) == request);
         match taken {
@@ -290,6 +295,7 @@ where
             Some((_, About::Message { .. })) => {}
             None => self.ephemeral_call_failed(request, code),
         }
+        Ok(())
     }
 
     /// Whether an inbox entry is the next one. One that was taken before is only acknowledged again.
@@ -540,6 +546,11 @@ where
         self.take_entry(entry);
         self.notify(Event::PeerActive(*device_id));
     }
+}
+
+/// The relay cannot take it just now: it stays in the outbox, and goes out again on the next connection.
+const fn asks_for_patience(code: RefusalCode) -> bool {
+    matches!(code, RefusalCode::RateLimited | RefusalCode::Unavailable)
 }
 
 fn is_message(about: About, id: MessageId) -> bool {

@@ -37,7 +37,13 @@ impl Identity {
 
     fn assemble(signing: SigningSecret, agreement: AgreementSecret, public: DevicePublic) -> Self {
         let fingerprint = public.fingerprint();
-        Self { signing, agreement, public, fingerprint, device_id: fingerprint.device_id() }
+        Self {
+            signing,
+            agreement,
+            public,
+            fingerprint,
+            device_id: fingerprint.device_id(),
+        }
     }
 
     /// What others know of the device.
@@ -66,9 +72,9 @@ impl Identity {
     }
 
     pub(crate) fn write(&self, writer: &mut Writer<'_>) -> Result<(), CodecError> {
-        writer.bytes(self.signing.seed())?;
+        writer.secret(self.signing.seed())?;
         writer.bytes(&self.public.to_bytes())?;
-        writer.bytes(self.agreement.expose())
+        writer.secret(self.agreement.expose())
     }
 
     pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, CodecError> {

@@ -29,7 +29,13 @@ impl PastChains {
     /// None.
     pub(super) const fn new() -> Self {
         Self {
-            chains: [const { PastChain { chain: 0, end: 0, header: Secret::zero() } }; PAST_CHAINS],
+            chains: [const {
+                PastChain {
+                    chain: 0,
+                    end: 0,
+                    header: Secret::zero(),
+                }
+            }; PAST_CHAINS],
             len: 0,
         }
     }
@@ -62,7 +68,7 @@ impl PastChains {
         self.chains.iter().take(self.len).try_for_each(|past| {
             writer.u32(past.chain)?;
             writer.u32(past.end)?;
-            writer.bytes(past.header.expose())
+            writer.secret(past.header.expose())
         })
     }
 

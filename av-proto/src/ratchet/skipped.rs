@@ -33,12 +33,29 @@ impl<const SKIP: usize> SkippedKeys<SKIP> {
 
     /// None.
     pub(super) const fn new() -> Self {
-        const { assert!(SKIP >= 1 && SKIP <= MAX_SKIP, "a session skips at least one message") }
-        Self { keys: [const { SkippedKey { chain: 0, number: 0, key: Secret::zero() } }; SKIP], len: 0 }
+        const {
+            assert!(
+                SKIP >= 1 && SKIP <= MAX_SKIP,
+                "a session skips at least one message"
+            )
+        }
+        Self {
+            keys: [const {
+                SkippedKey {
+                    chain: 0,
+                    number: 0,
+                    key: Secret::zero(),
+                }
+            }; SKIP],
+            len: 0,
+        }
     }
 
     pub(super) const fn store(&mut self) -> SkippedStore<'_> {
-        SkippedStore { keys: &mut self.keys, len: &mut self.len }
+        SkippedStore {
+            keys: &mut self.keys,
+            len: &mut self.len,
+        }
     }
 
     pub(super) fn write(&self, writer: &mut Writer<'_>) -> Result<(), CodecError> {
@@ -46,7 +63,7 @@ impl<const SKIP: usize> SkippedKeys<SKIP> {
         self.keys.iter().take(self.len).try_for_each(|skipped| {
             writer.u32(skipped.chain)?;
             writer.u32(skipped.number)?;
-            writer.bytes(skipped.key.expose())
+            writer.secret(skipped.key.expose())
         })
     }
 
@@ -74,7 +91,8 @@ impl SkippedStore<'_> {
     /// A copy of the key of this message; the store keeps its own until the message has opened.
     pub(super) fn find(&self, chain: u32, number: u32) -> Option<Secret<32>> {
         let mut kept = self.keys.iter().take(*self.len);
-        kept.find(|skipped| skipped.chain == chain && skipped.number == number).map(|skipped| skipped.key.duplicate())
+        kept.find(|skipped| skipped.chain == chain && skipped.number == number)
+            .map(|skipped| skipped.key.duplicate())
     }
 
     /// Keeps a key; the oldest makes room for it.
@@ -100,19 +118,30 @@ impl SkippedStore<'_> {
 
     /// Wipes all keys of a chain that is given up.
     pub(super) fn remove_chain(&mut self, chain: u32) {
-        while let Some(index) = self.keys.iter().take(*self.len).position(|skipped| skipped.chain == chain) {
+        while let Some(index) = self
+            .keys
+            .iter()
+            .take(*self.len)
+            .position(|skipped| skipped.chain == chain)
+        {
             self.remove_at(index);
         }
     }
 
     /// Closes the gap by rotating, which swaps: the key to wipe ends in the last place and no copy stays behind.
     fn remove_at(&mut self, index: usize) {
-        let Some(kept) = self.keys.get_mut(..*self.len) else { return };
+        let Some(kept) = self.keys.get_mut(..*self.len) else {
+            return;
+        };
         if let Some(tail) = kept.get_mut(index..) {
             tail.rotate_left(1);
         }
         if let Some(last) = kept.last_mut() {
-            *last = SkippedKey { chain: 0, number: 0, key: Secret::zero() };
+            *last = SkippedKey {
+                chain: 0,
+                number: 0,
+                key: Secret::zero(),
+            };
             *self.len -= 1;
         }
     }

@@ -112,18 +112,18 @@ impl State {
         writer.u32(self.generation)?;
         writer.u8(self.mode)?;
         writer.flag(self.is_initiator)?;
-        writer.bytes(self.root.expose())?;
+        writer.secret(self.root.expose())?;
         self.sending.write(writer)?;
         writer.u32(self.previous)?;
-        writer.bytes(self.next_sending_header.expose())?;
+        writer.secret(self.next_sending_header.expose())?;
         writer.flag(self.receiving.is_some())?;
         if let Some(receiving) = &self.receiving {
             writer.bytes(&receiving.ratchet)?;
-            writer.bytes(receiving.header.expose())?;
-            writer.bytes(receiving.chain.expose())?;
+            writer.secret(receiving.header.expose())?;
+            writer.secret(receiving.chain.expose())?;
             writer.u32(receiving.next)?;
         }
-        writer.bytes(self.next_receiving_header.expose())?;
+        writer.secret(self.next_receiving_header.expose())?;
         writer.u32(self.chains)?;
         self.past.write(writer)?;
         writer.flag(self.prelude.is_some())?;
@@ -151,13 +151,25 @@ impl State {
             sending: Sending::read(reader)?,
             previous: reader.u32()?,
             next_sending_header: secret(reader)?,
-            receiving: if reader.flag()? { Some(ReceivingChain::read(reader)?) } else { None },
+            receiving: if reader.flag()? {
+                Some(ReceivingChain::read(reader)?)
+            } else {
+                None
+            },
             next_receiving_header: secret(reader)?,
             chains: reader.u32()?,
             past: PastChains::read(reader)?,
-            prelude: if reader.flag()? { Some(PendingPrelude::read(reader)?) } else { None },
+            prelude: if reader.flag()? {
+                Some(PendingPrelude::read(reader)?)
+            } else {
+                None
+            },
         };
-        if state.is_consistent() { Ok(state) } else { Err(CodecError) }
+        if state.is_consistent() {
+            Ok(state)
+        } else {
+            Err(CodecError)
+        }
     }
 
     /// What every sequence of steps leaves true; a record without it is none that this crate wrote.
@@ -182,8 +194,8 @@ impl Sending {
             Self::Chain(chain) => {
                 writer.u8(1)?;
                 write_pair(&chain.own, writer)?;
-                writer.bytes(chain.header.expose())?;
-                writer.bytes(chain.chain.expose())?;
+                writer.secret(chain.header.expose())?;
+                writer.secret(chain.chain.expose())?;
                 writer.u32(chain.next)
             }
             Self::Due => writer.u8(2),
@@ -232,7 +244,11 @@ fn secret(reader: &mut Reader<'_>) -> Result<Secret<32>, CodecError> {
 
 fn count(reader: &mut Reader<'_>) -> Result<u32, CodecError> {
     let count = reader.u32()?;
-    if count <= MAX_CHAIN_MESSAGES { Ok(count) } else { Err(CodecError) }
+    if count <= MAX_CHAIN_MESSAGES {
+        Ok(count)
+    } else {
+        Err(CodecError)
+    }
 }
 
 fn pair(reader: &mut Reader<'_>) -> Result<AgreementSecret, CodecError> {
@@ -240,6 +256,6 @@ fn pair(reader: &mut Reader<'_>) -> Result<AgreementSecret, CodecError> {
 }
 
 fn write_pair(pair: &AgreementSecret, writer: &mut Writer<'_>) -> Result<(), CodecError> {
-    writer.bytes(pair.expose())?;
+    writer.secret(pair.expose())?;
     writer.bytes(pair.public())
 }

@@ -8,16 +8,33 @@ pub use crate::error::CodecError;
 mod tests;
 
 /// Writes concatenated fields into a lent buffer; every write is checked.
-#[derive(Debug)]
 pub struct Writer<'b> {
     buffer: &'b mut [u8],
     written: usize,
+    /// Told where each secret stands, so that a test can search for it elsewhere.
+    #[cfg(any(test, feature = "testing"))]
+    mark: Option<&'b mut dyn FnMut(core::ops::Range<usize>)>,
 }
 
 impl<'b> Writer<'b> {
     /// A writer at the start of `buffer`.
     pub const fn new(buffer: &'b mut [u8]) -> Self {
-        Self { buffer, written: 0 }
+        Self {
+            buffer,
+            written: 0,
+            #[cfg(any(test, feature = "testing"))]
+            mark: None,
+        }
+    }
+
+    /// A writer that tells `mark` where in the buffer each secret stands.
+    #[cfg(any(test, feature = "testing"))]
+    pub fn marking(buffer: &'b mut [u8], mark: &'b mut dyn FnMut(core::ops::Range<usize>)) -> Self {
+        Self {
+            buffer,
+            written: 0,
+            mark: Some(mark),
+        }
     }
 
     /// Bytes written so far.
@@ -36,9 +53,24 @@ impl<'b> Writer<'b> {
     /// [`CodecError`] when the buffer is full; so do all the writers below.
     pub fn bytes(&mut self, bytes: &[u8]) -> Result<(), CodecError> {
         let end = self.written.checked_add(bytes.len()).ok_or(CodecError)?;
-        self.buffer.get_mut(self.written..end).ok_or(CodecError)?.copy_from_slice(bytes);
+        self.buffer
+            .get_mut(self.written..end)
+            .ok_or(CodecError)?
+            .copy_from_slice(bytes);
         self.written = end;
         Ok(())
+    }
+
+    /// Bytes that must never leave the device in the clear.
+    ///
+    /// # Errors
+    /// [`CodecError`].
+    pub fn secret(&mut self, bytes: &[u8]) -> Result<(), CodecError> {
+        #[cfg(any(test, feature = "testing"))]
+        if let Some(mark) = &mut self.mark {
+            mark(self.written..self.written.saturating_add(bytes.len()));
+        }
+        self.bytes(bytes)
     }
 
     /// One byte.

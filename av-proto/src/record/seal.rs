@@ -1,6 +1,8 @@
 //! The seal of a record: version(1) ‖ nonce(24) ‖ XChaCha20-Poly1305 ciphertext ‖ tag(16), associated data
 //! "AV1 record" ‖ record key(3) ‖ version(1), so that a record opens in its own place only.
 
+use core::cmp::Ordering;
+
 use av_wire::labels;
 use rand_core::CryptoRng;
 
@@ -79,8 +81,10 @@ impl Seal {
         out: &'o mut [u8],
     ) -> Result<&'o mut [u8], SealError> {
         let (version, sealed) = sealed.split_first().ok_or(SealError::DoesNotOpen)?;
-        if *version > VERSION {
-            return Err(SealError::TooNew);
+        match version.cmp(&VERSION) {
+            Ordering::Equal => {}
+            Ordering::Greater => return Err(SealError::TooNew),
+            Ordering::Less => return Err(SealError::DoesNotOpen),
         }
         let (nonce, sealed) = sealed.split_at_checked(NONCE).ok_or(SealError::DoesNotOpen)?;
         let (body, tag) = sealed.split_last_chunk::<TAG>().ok_or(SealError::DoesNotOpen)?;

@@ -251,3 +251,40 @@ fn a_statement_that_no_owner_signed_is_rejected() {
     world.owner.drain(&mut world.office);
     assert_eq!(world.agent.endpoint.peers().count(), 1);
 }
+
+#[test]
+fn a_relay_that_asks_for_patience_gets_the_message_on_the_next_connection() {
+    let (mut world, _) = message_under_way("patience");
+    let sent = world.owner.sent.last().expect("it was sent").clone();
+    let Ok(av_wire::frame::ToRelay::Send {
+        recipient,
+        header_blob,
+        ciphertext,
+    }) = av_wire::decode(&sent)
+    else {
+        panic!("a message")
+    };
+    let tenant = world.owner.endpoint.tenant_id().expect("a tenant");
+    let sender = world.owner.id();
+    let message_id = av_wire::message::message_id(&tenant, &sender, &recipient, header_blob, ciphertext);
+    let mut buffer = [0; 64];
+    let refused = ToDevice::Refused {
+        message_id,
+        code: av_wire::RefusalCode::Unavailable,
+    };
+    let refused = av_wire::encode(&refused, &mut buffer).expect("room").to_vec();
+    assert_eq!(
+        world.receive(Side::Owner, &refused),
+        Err(ConnectionError::RetryAfter(0))
+    );
+    for side in [Side::Owner, Side::Agent] {
+        world.disconnect(side);
+        world.connect(side);
+    }
+    world.owner.sent.clear();
+    world.settle();
+    assert!(
+        world.owner.sent.contains(&sent),
+        "the very same bytes go out again"
+    );
+}

@@ -4,6 +4,7 @@ mod crash;
 mod enrollment;
 mod hostile;
 mod main_job;
+mod secrets;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,0 +1,34 @@
+//! Every secret is written as one: what a test searches for is all there is.
+
+use super::World;
+use crate::record::{RecordKey, RecordKind};
+use crate::testing::secrets_in_record;
+
+#[test]
+fn the_secrets_of_every_record_are_marked() {
+    let world = World::talking();
+    let mut counts = std::collections::BTreeMap::new();
+    for device in [&world.owner, &world.agent] {
+        for (key, record) in device.records() {
+            let key = RecordKey::from_bytes(&key).expect("a known kind");
+            secrets_in_record::<crate::XChaCha20Poly1305, 16>(key, &record, &mut |secret| {
+                assert_eq!(secret.len(), 32);
+                assert!(secret.iter().any(|byte| *byte != 0));
+                *counts.entry(key.kind).or_insert(0) += 1;
+            })
+            .expect("it rewrites");
+        }
+    }
+    assert_eq!(
+        counts[&RecordKind::Identity],
+        4,
+        "a signing seed and an agreement secret each"
+    );
+    assert_eq!(
+        counts[&RecordKind::Prekeys],
+        3,
+        "a signed prekey each, and the owner's one-time prekey"
+    );
+    assert_eq!(counts[&RecordKind::Invite], 4, "the invite's four keys");
+    assert!(counts[&RecordKind::Peer] >= 10, "session keys: {counts:?}");
+}
