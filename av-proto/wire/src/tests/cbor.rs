@@ -77,6 +77,31 @@ impl Node {
         }
     }
 
+    /// For each byte of the deterministic encoding whether it stands inside a string, neither first nor last.
+    pub(super) fn interior(&self) -> Vec<bool> {
+        let own = |content: usize| {
+            let mut marks = std::vec![false; self.to_bytes().len()];
+            let first = marks.len() - content;
+            marks
+                .iter_mut()
+                .skip(first + 1)
+                .take(content.saturating_sub(2))
+                .for_each(|mark| *mark = true);
+            marks
+        };
+        match self {
+            Self::Bytes(bytes) => own(bytes.len()),
+            Self::Text(text) => own(text.len()),
+            Self::Array(items) => {
+                let inner: Vec<_> = items.iter().flat_map(Self::interior).collect();
+                let mut marks = std::vec![false; self.to_bytes().len() - inner.len()];
+                marks.extend(inner);
+                marks
+            }
+            Self::Uint(_) | Self::Bool(_) | Self::Null => own(0),
+        }
+    }
+
     /// Its deterministic encoding.
     pub(super) fn to_bytes(&self) -> Vec<u8> {
         self.spelled(usize::MAX, Spelling::Deterministic).unwrap()

@@ -34,18 +34,15 @@ struct Subject {
 
 macro_rules! cbor {
     ($name:expr, $type:ident, $genuine:expr) => {{
-        let genuine: Vec<u8> = $genuine;
-        let original = genuine.clone();
+        let genuine: &'static [u8] = $genuine.leak();
+        let original = crate::decode::<$type<'_>>(genuine).unwrap();
         let decode = move |bytes: &[u8]| {
             let value = crate::decode::<$type<'_>>(bytes).ok()?;
-            Some((
-                value == crate::decode::<$type<'_>>(&original).unwrap(),
-                encoded(&value),
-            ))
+            Some((value == original, encoded(&value)))
         };
         Subject {
             name: String::from($name),
-            genuine,
+            genuine: genuine.to_vec(),
             decode: Box::new(decode),
         }
     }};
@@ -189,7 +186,9 @@ impl Subject {
         true
     }
 
-    fn endure(&self) {
+    /// `interior` marks bytes of which nothing but the value depends: there each bit is flipped, elsewhere every
+    /// other byte is tried.
+    fn endure(&self, interior: &[bool]) {
         let genuine = &self.genuine;
         assert_eq!(
             (self.decode)(genuine),
@@ -204,8 +203,9 @@ impl Subject {
             self.refuses(&[genuine, &[trailing][..]].concat(), "a trailing byte");
         }
         let mut mutant = genuine.clone();
-        for position in 0..genuine.len() {
-            for change in 1..=u8::MAX {
+        assert_eq!(interior.len(), genuine.len());
+        for (position, is_interior) in interior.iter().enumerate() {
+            for change in (1..=u8::MAX).filter(|change| !is_interior || change.is_power_of_two()) {
                 mutant[position] ^= change;
                 self.differs(&mutant);
                 mutant[position] = genuine[position];
@@ -216,12 +216,16 @@ impl Subject {
 
 #[test]
 fn every_truncation_and_byte_change_of_a_frame_is_refused_or_another_value() {
-    cbor_subjects().iter().for_each(Subject::endure);
+    cbor_subjects()
+        .iter()
+        .for_each(|subject| subject.endure(&Node::parse(&subject.genuine).interior()));
 }
 
 #[test]
 fn every_truncation_and_byte_change_of_a_fixed_layout_is_refused_or_another_value() {
-    layout_subjects().iter().for_each(Subject::endure);
+    layout_subjects()
+        .iter()
+        .for_each(|subject| subject.endure(&vec![false; subject.genuine.len()]));
 }
 
 #[test]
@@ -260,7 +264,7 @@ fn other_spellings_of_the_same_value_are_refused() {
 #[test]
 fn every_change_of_a_chain_is_refused_or_other_bytes_with_another_hash() {
     let tenant = Tenant::new();
-    let genuine = tenant.chain(2);
+    let genuine = tenant.chain(1);
     let mut mutant = genuine.clone();
     for position in 0..genuine.len() {
         for change in 1..=u8::MAX {

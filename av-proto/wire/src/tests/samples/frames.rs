@@ -1,0 +1,292 @@
+//! A frame of every number.
+
+use std::vec;
+use std::vec::Vec;
+
+use ed25519_dalek::Signer;
+
+use super::{NOW, ORIGIN, Tenant, chain_of, encoded, leak, pattern};
+use crate::bundle::{Bundle, PrekeyKind};
+use crate::code::{RefusalCode, RejectCode};
+use crate::frame::{Fate, LinkKind, Rejected, ToDevice, ToRelay};
+use crate::frame::{authentication_message, founding_message};
+use crate::labels::SignaturePurpose;
+use crate::list::List;
+use crate::public::Role;
+use crate::signature::Signature;
+use crate::statement::Verdict;
+use crate::{InboxEpoch, LookupHash, MessageId, Origin};
+
+impl Tenant {
+    /// Every frame to the relay, each variant at least once.
+    pub(in crate::tests) fn to_relay(&self) -> Vec<(&'static str, ToRelay<'static>)> {
+        let (owner, agent, tenant_id) = (&self.owners[0], &self.agent, self.id());
+        let origin = Origin::parse(ORIGIN).unwrap();
+        let lookup_hash = LookupHash::of(&pattern(0x30));
+        let transcript = self.enroll().transcript().unwrap().0;
+        let chain_hash = self.grant().chain().hash();
+        let authentication =
+            authentication_message(LinkKind::Tls, &pattern(0xc0), &tenant_id, &agent.id(), &origin).unwrap();
+        let founding = founding_message(&tenant_id, &origin, &owner.id()).unwrap();
+        let rejected = vec![
+            Rejected {
+                sequence: 4,
+                code: RejectCode::Unopened,
+            },
+            Rejected {
+                sequence: 500,
+                code: RejectCode::UnknownSender,
+            },
+        ];
+        let prekeys = vec![
+            agent.prekey(PrekeyKind::Signed, 3),
+            agent.prekey(PrekeyKind::OneTime, 4),
+        ];
+        vec![
+            (
+                "ToRelay.Authenticate",
+                ToRelay::Authenticate {
+                    tenant_id,
+                    device_id: agent.id(),
+                    receive_window: 32,
+                    ping_period: 30,
+                    link: LinkKind::Tls,
+                    signature: Signature(agent.secret.sign(&authentication).to_bytes()),
+                },
+            ),
+            (
+                "ToRelay.Enroll",
+                ToRelay::Enroll {
+                    request: self.enroll(),
+                },
+            ),
+            (
+                "ToRelay.Activate",
+                ToRelay::Activate {
+                    tenant_id,
+                    device_id: agent.id(),
+                    signature: agent.sign(SignaturePurpose::Activate, &[&transcript, &chain_hash]),
+                },
+            ),
+            (
+                "ToRelay.Found",
+                ToRelay::Found {
+                    code: leak(vec![]),
+                    chain: leak(chain_of(self.root.public(), &[self.root.certify(owner)])),
+                    bundle: leak(encoded(&owner.bundle())),
+                    signature: Signature(self.root.0.sign(&founding).to_bytes()),
+                },
+            ),
+            (
+                "ToRelay.CreateInvite",
+                ToRelay::CreateInvite {
+                    request: 1,
+                    lookup_hash,
+                    role: Role::Agent,
+                    expires_in: 600,
+                },
+            ),
+            ("ToRelay.ListInvites", ToRelay::ListInvites { request: 2 }),
+            (
+                "ToRelay.RevokeInvite",
+                ToRelay::RevokeInvite {
+                    request: 3,
+                    lookup_hash,
+                },
+            ),
+            ("ToRelay.ListPending", ToRelay::ListPending { request: 4 }),
+            (
+                "ToRelay.Approve",
+                ToRelay::Approve {
+                    request: 5,
+                    device_id: agent.id(),
+                    grant: leak(encoded(&self.grant())),
+                },
+            ),
+            (
+                "ToRelay.Reject",
+                ToRelay::Reject {
+                    request: 6,
+                    device_id: agent.id(),
+                },
+            ),
+            (
+                "ToRelay.PostStatement",
+                ToRelay::PostStatement {
+                    request: 7,
+                    statement: leak(self.statement(Verdict::Suspended, &[])),
+                },
+            ),
+            (
+                "ToRelay.FetchCerts",
+                ToRelay::FetchCerts {
+                    request: 8,
+                    device_id: agent.id(),
+                },
+            ),
+            (
+                "ToRelay.Send",
+                ToRelay::Send {
+                    recipient: owner.id(),
+                    header_blob: leak(pattern::<82>(0x01).to_vec()),
+                    ciphertext: leak(pattern::<48>(0xd0).to_vec()),
+                },
+            ),
+            (
+                "ToRelay.Ack/empty",
+                ToRelay::Ack {
+                    inbox_epoch: InboxEpoch(pattern(0xe0)),
+                    sequence: 0,
+                    rejected: List::new(&[]),
+                },
+            ),
+            (
+                "ToRelay.Ack",
+                ToRelay::Ack {
+                    inbox_epoch: InboxEpoch(pattern(0xe0)),
+                    sequence: 70_000,
+                    rejected: List::new(rejected.leak()),
+                },
+            ),
+            (
+                "ToRelay.PublishPrekeys",
+                ToRelay::PublishPrekeys {
+                    request: u32::MAX,
+                    prekeys: List::new(prekeys.leak()),
+                },
+            ),
+            (
+                "ToRelay.FetchBundle",
+                ToRelay::FetchBundle {
+                    request: 10,
+                    device_id: agent.id(),
+                },
+            ),
+            ("ToRelay.Ping", ToRelay::Ping),
+            ("ToRelay.Pong", ToRelay::Pong),
+        ]
+    }
+
+    /// Every frame to a device, each variant at least once.
+    pub(in crate::tests) fn to_device(&self) -> Vec<(&'static str, ToDevice<'static>)> {
+        let (owner, agent) = (&self.owners[0], &self.agent);
+        let message_id = MessageId(pattern(0x11));
+        let without_one_time = Bundle {
+            one_time: None,
+            ..agent.bundle()
+        };
+        let bundle = |bundle| ToDevice::Bundle {
+            request: 10,
+            chain: leak(self.chain(2)),
+            bundle,
+        };
+        vec![
+            (
+                "ToDevice.Challenge",
+                ToDevice::Challenge {
+                    nonce: pattern(0xc0),
+                    server_time: NOW,
+                },
+            ),
+            (
+                "ToDevice.Welcome",
+                ToDevice::Welcome {
+                    inbox_epoch: InboxEpoch(pattern(0xe0)),
+                    next_sequence: 1,
+                    one_time_prekeys: 100,
+                },
+            ),
+            ("ToDevice.Pending", ToDevice::Pending { tenant_id: self.id() }),
+            (
+                "ToDevice.Granted",
+                ToDevice::Granted {
+                    grant: leak(encoded(&self.grant())),
+                },
+            ),
+            ("ToDevice.Done", ToDevice::Done { request: 0 }),
+            (
+                "ToDevice.Error",
+                ToDevice::Error {
+                    request: 0,
+                    code: RefusalCode::RateLimited,
+                    retry_after: 3_600,
+                },
+            ),
+            (
+                "ToDevice.Invite",
+                ToDevice::Invite {
+                    request: 2,
+                    lookup_hash: LookupHash::of(&pattern(0x30)),
+                    role: Role::Owner,
+                    expires_at: NOW + 600,
+                    consumed: true,
+                },
+            ),
+            (
+                "ToDevice.PendingDevice",
+                ToDevice::PendingDevice {
+                    request: 4,
+                    inviter: owner.id(),
+                    enroll: self.enroll(),
+                    late: false,
+                },
+            ),
+            (
+                "ToDevice.Certs",
+                ToDevice::Certs {
+                    request: 8,
+                    chain: leak(self.chain(4)),
+                },
+            ),
+            ("ToDevice.Accepted", ToDevice::Accepted { message_id }),
+            (
+                "ToDevice.Refused",
+                ToDevice::Refused {
+                    message_id,
+                    code: RefusalCode::TooLarge,
+                },
+            ),
+            (
+                "ToDevice.Deliver",
+                ToDevice::Deliver {
+                    sequence: 5,
+                    previous: 3,
+                    sender: agent.id(),
+                    header_blob: leak(pattern::<82>(0x01).to_vec()),
+                    ciphertext: leak(pattern::<48>(0xd0).to_vec()),
+                    received_at: NOW,
+                },
+            ),
+            (
+                "ToDevice.Statement",
+                ToDevice::Statement {
+                    sequence: 6,
+                    previous: 5,
+                    statement: leak(self.statement(Verdict::Revoked, &pattern::<32>(0xf0))),
+                },
+            ),
+            (
+                "ToDevice.Activated",
+                ToDevice::Activated {
+                    sequence: 7,
+                    previous: 6,
+                    device_id: agent.id(),
+                    signature: Signature(pattern(0x80)),
+                },
+            ),
+            (
+                "ToDevice.Status",
+                ToDevice::Status {
+                    message_id,
+                    fate: Fate::Expired,
+                },
+            ),
+            ("ToDevice.Bundle", bundle(agent.bundle())),
+            ("ToDevice.Bundle/last", bundle(without_one_time)),
+            ("ToDevice.EnrollmentWaiting", ToDevice::EnrollmentWaiting),
+            ("ToDevice.Moved", ToDevice::Moved),
+            ("ToDevice.Ping", ToDevice::Ping),
+            ("ToDevice.Pong", ToDevice::Pong),
+        ]
+    }
+}
