@@ -1,8 +1,8 @@
-//! HKDF-SHA-512 (RFC 5869) and HMAC-SHA-512 (RFC 2104), leaving no derived block behind on the stack.
+//! HKDF-SHA-512 (RFC 5869) and HMAC-SHA-512 (RFC 2104).
 
-use hmac::digest::Key;
+use hkdf::HkdfExtract;
 use hmac::{Hmac, KeyInit, Mac};
-use sha2::{Digest, Sha512};
+use sha2::Sha512;
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::crypto::Secret;
@@ -17,13 +17,11 @@ const BLOCK: usize = 128;
 /// Keys in the longest key schedule, an invite's five.
 const MAX_KEYS: usize = 5;
 
-type HmacSha512 = Hmac<Sha512>;
-
 /// Fills `out` with `KDF(salt, ikm, info, N)`: HKDF-SHA-512, extract and expand; the pieces of `ikm` are
 /// concatenated. `N` is at most 16,320 (RFC 5869 section 2.3), which the compiler checks.
 pub fn hkdf<const N: usize>(salt: &[u8], ikm: &[&[u8]], info: &[u8], out: &mut [u8; N]) {
     const { assert!(N <= 255 * OUTPUT, "HKDF-SHA-512 gives at most 255 blocks") }
-    expand(&Zeroizing::new(hmac(salt, ikm)), info, out);
+    expand(salt, ikm, info, out);
 }
 
 /// `K` keys of 32 bytes from one `KDF(salt, ikm, info, 32 K)`.
@@ -33,7 +31,7 @@ pub(crate) fn derive_keys<const K: usize>(salt: &[u8], ikm: &[&[u8]], info: &[u8
     let (okm, _) = okm.as_chunks_mut::<32>();
     let mut keys = [const { Secret::zero() }; K];
     if let Some(okm) = okm.get_mut(..K) {
-        expand(&Zeroizing::new(hmac(salt, ikm)), info, okm.as_flattened_mut());
+        expand(salt, ikm, info, okm.as_flattened_mut());
     }
     for (key, bytes) in keys.iter_mut().zip(okm) {
         key.expose_mut().copy_from_slice(bytes);
@@ -41,47 +39,45 @@ pub(crate) fn derive_keys<const K: usize>(salt: &[u8], ikm: &[&[u8]], info: &[u8
     keys
 }
 
-/// HKDF-Expand for at most 255 blocks.
-fn expand(prk: &[u8; OUTPUT], info: &[u8], out: &mut [u8]) {
-    let mut block = Zeroizing::new([0; OUTPUT]);
-    for (counter, piece) in (1..=u8::MAX).zip(out.chunks_mut(OUTPUT)) {
-        let previous: &[u8] = if counter == 1 { &[] } else { &*block };
-        let next = Zeroizing::new(hmac(prk, &[previous, info, &[counter]]));
-        piece.iter_mut().zip(next.iter()).for_each(|(to, from)| *to = *from);
-        *block = *next;
+/// Extract and expand, for at most 255 blocks.
+fn expand(salt: &[u8], ikm: &[&[u8]], info: &[u8], out: &mut [u8]) {
+    let mut extract = HkdfExtract::<Sha512>::new(Some(salt));
+    for part in ikm {
+        extract.input_ikm(part);
     }
+    let (mut prk, hkdf) = extract.finalize();
+    prk.as_mut_slice().zeroize();
+    let filled = hkdf.expand(info, out);
+    debug_assert!(filled.is_ok(), "both callers bound the length at compile time");
 }
 
 /// One step of a message chain: the two halves of `HMAC-SHA-512(key, label ‖ 0x01)`.
 pub(crate) fn chain_hmac(key: &Secret<32>, label: &[u8]) -> (Secret<32>, Secret<32>) {
-    let block = Zeroizing::new(hmac(key.expose(), &[label, &[0x01]]));
+    let block = hmac(key.expose(), &[label, &[0x01]]);
     let (mut first, mut second) = (Secret::zero(), Secret::zero());
-    for (key, half) in [&mut first, &mut second].into_iter().zip(block.as_chunks::<32>().0) {
+    for (key, half) in [&mut first, &mut second]
+        .into_iter()
+        .zip(block.as_chunks::<32>().0)
+    {
         key.expose_mut().copy_from_slice(half);
     }
     (first, second)
 }
 
-/// HMAC-SHA-512 of the concatenated parts; the caller wipes what is secret.
-fn hmac(key: &[u8], parts: &[&[u8]]) -> [u8; OUTPUT] {
+/// HMAC-SHA-512 of the concatenated parts, under a key of at most 128 bytes: padded here as HMAC pads it, since the
+/// crate's way for keys of any length can fail by its type.
+fn hmac(key: &[u8], parts: &[&[u8]]) -> Zeroizing<[u8; OUTPUT]> {
+    debug_assert!(key.len() <= BLOCK, "a longer key would have to be hashed first");
     let mut padded = Zeroizing::new([0; BLOCK]);
-    if key.len() > BLOCK {
-        let mut digest = Sha512::digest(key);
-        for (to, from) in padded.iter_mut().zip(digest.iter()) {
-            *to = *from;
-        }
-        digest.as_mut_slice().zeroize();
-    } else {
-        for (to, from) in padded.iter_mut().zip(key) {
-            *to = *from;
-        }
+    for (to, from) in padded.iter_mut().zip(key) {
+        *to = *from;
     }
-    let mut hmac = HmacSha512::new(<&Key<HmacSha512>>::from(&*padded));
+    let mut hmac = Hmac::<Sha512>::new((&*padded).into());
     for part in parts {
         hmac.update(part);
     }
     let mut output = hmac.finalize().into_bytes();
-    let bytes = output.into();
+    let bytes = Zeroizing::new(output.into());
     output.as_mut_slice().zeroize();
     bytes
 }
