@@ -43,7 +43,8 @@ pub(crate) fn with_text<const SYMBOLS: usize, T>(
     let mut text = Zeroizing::new([0; MAX_TEXT]);
     let symbols = symbols::<SYMBOLS>(label, payload);
     let groups = symbols.chunks(GROUP).enumerate();
-    let grouped = groups.flat_map(|(index, group)| (index > 0).then_some(b'-').into_iter().chain(group.iter().copied()));
+    let grouped = groups
+        .flat_map(|(index, group)| (index > 0).then_some(b'-').into_iter().chain(group.iter().copied()));
     let mut len = 0;
     for (slot, byte) in text.iter_mut().zip(prefix.bytes().chain(grouped)) {
         *slot = byte;

@@ -66,7 +66,9 @@ impl InviteText {
 
 impl fmt::Display for InviteText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        crockford::with_text::<SYMBOLS, _>(PREFIX, labels::hash::INVITE, self.token(), |text| f.write_str(text))
+        crockford::with_text::<SYMBOLS, _>(PREFIX, labels::hash::INVITE, self.token(), |text| {
+            f.write_str(text)
+        })
     }
 }
 
@@ -85,7 +87,9 @@ impl fmt::Display for InviteError {
         f.write_str(match self {
             Self::Length => "an invite is av1- and 9 groups of 4 characters: see that it was copied whole",
             Self::Symbol => "an invite has digits and letters only, and no U: look for a mistyped character",
-            Self::Checksum => "a character of the invite is mistyped: compare it group by group and try again",
+            Self::Checksum => {
+                "a character of the invite is mistyped: compare it group by group and try again"
+            }
         })
     }
 }

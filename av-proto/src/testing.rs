@@ -93,14 +93,8 @@ impl PostOffice {
     pub fn new() -> Self {
         Self {
             tenant: None,
-            owner: Known {
-                next_sequence: 1,
-                ..Known::default()
-            },
-            agent: Known {
-                next_sequence: 1,
-                ..Known::default()
-            },
+            owner: Known { next_sequence: 1, ..Known::default() },
+            agent: Known { next_sequence: 1, ..Known::default() },
             enroll: None,
             grant: None,
             entries: Deque::new(),
@@ -122,13 +116,7 @@ impl PostOffice {
     pub fn connect(&mut self, side: Side, nonce: [u8; 32]) -> Result<(), Undeliverable> {
         self.disconnect(side);
         self.known(side).connected = true;
-        self.answer(
-            side,
-            &ToDevice::Challenge {
-                nonce,
-                server_time: 0,
-            },
-        )
+        self.answer(side, &ToDevice::Challenge { nonce, server_time: 0 })
     }
 
     /// A device's connection is gone, with every answer that it did not fetch.
@@ -163,10 +151,7 @@ impl PostOffice {
             return None;
         }
         let delivered = known.delivered;
-        let entry = self
-            .entries
-            .iter()
-            .find(|entry| entry.to == side && entry.sequence > delivered)?;
+        let entry = self.entries.iter().find(|entry| entry.to == side && entry.sequence > delivered)?;
         let (sequence, frame) = (entry.sequence, entry.frame.clone());
         self.known(side).delivered = sequence;
         Some(frame)
@@ -184,9 +169,7 @@ impl PostOffice {
     pub fn accept(&mut self, side: Side, frame: &[u8]) -> Result<(), Undeliverable> {
         match av_wire::decode(frame).map_err(|_| Undeliverable)? {
             ToRelay::Found { chain, .. } => {
-                let cert = av_wire::chain::Chain::new(chain)
-                    .claimed()
-                    .map_err(|_| Undeliverable)?;
+                let cert = av_wire::chain::Chain::new(chain).claimed().map_err(|_| Undeliverable)?;
                 self.tenant = Some(cert.tenant_id);
                 self.owner.device_id = Some(cert.device_id());
                 self.answer(side, &ToDevice::Done { request: 0 })
@@ -196,21 +179,14 @@ impl PostOffice {
                 self.agent.device_id = Some(device.device_id());
                 self.enroll = Some(Frame::from_slice(frame).map_err(|_| Undeliverable)?);
                 match self.grant.clone() {
-                    Some(grant) => self.answer(
-                        side,
-                        &ToDevice::Granted {
-                            grant: grant[..].into(),
-                        },
-                    ),
+                    Some(grant) => self.answer(side, &ToDevice::Granted { grant: grant[..].into() }),
                     None => {
                         let tenant_id = self.tenant.ok_or(Undeliverable)?;
                         self.answer(side, &ToDevice::Pending { tenant_id })
                     }
                 }
             }
-            ToRelay::Activate {
-                device_id, signature, ..
-            } => {
+            ToRelay::Activate { device_id, signature, .. } => {
                 self.deliver(Side::Owner, |sequence| ToDevice::Activated {
                     sequence,
                     previous: sequence - 1,
@@ -224,14 +200,7 @@ impl PostOffice {
                 known.authenticated = true;
                 let next_sequence = known.next_sequence;
                 let inbox_epoch = InboxEpoch([1; 16]);
-                self.answer(
-                    side,
-                    &ToDevice::Welcome {
-                        inbox_epoch,
-                        next_sequence,
-                        one_time_prekeys: 0,
-                    },
-                )
+                self.answer(side, &ToDevice::Welcome { inbox_epoch, next_sequence, one_time_prekeys: 0 })
             }
             ToRelay::CreateInvite { request, .. }
             | ToRelay::Reject { request, .. }
@@ -244,15 +213,7 @@ impl PostOffice {
                         return Err(Undeliverable);
                     };
                     let inviter = self.owner.device_id.ok_or(Undeliverable)?;
-                    self.answer(
-                        side,
-                        &ToDevice::PendingDevice {
-                            request,
-                            inviter,
-                            enroll,
-                            late: false,
-                        },
-                    )?;
+                    self.answer(side, &ToDevice::PendingDevice { request, inviter, enroll, late: false })?;
                 }
                 self.answer(side, &ToDevice::Done { request })
             }
@@ -263,17 +224,9 @@ impl PostOffice {
                 }
                 self.answer(side, &ToDevice::Done { request })
             }
-            ToRelay::Send {
-                recipient,
-                header_blob,
-                ciphertext,
-            } => {
+            ToRelay::Send { recipient, header_blob, ciphertext } => {
                 let sender = self.known(side).device_id.ok_or(Undeliverable)?;
-                let to = if side == Side::Owner {
-                    Side::Agent
-                } else {
-                    Side::Owner
-                };
+                let to = if side == Side::Owner { Side::Agent } else { Side::Owner };
                 self.deliver(to, |sequence| ToDevice::Deliver {
                     sequence,
                     previous: sequence - 1,
@@ -309,17 +262,13 @@ impl PostOffice {
     ) -> Result<(), Undeliverable> {
         let sequence = self.known(to).next_sequence;
         let frame = encode(&frame(sequence))?;
-        self.entries
-            .push_back(Entry { to, sequence, frame })
-            .map_err(|_| Undeliverable)?;
+        self.entries.push_back(Entry { to, sequence, frame }).map_err(|_| Undeliverable)?;
         self.known(to).next_sequence = sequence + 1;
         Ok(())
     }
 
     fn answer(&mut self, side: Side, frame: &ToDevice<'_>) -> Result<(), Undeliverable> {
-        self.answers
-            .push_back((side, encode(frame)?))
-            .map_err(|_| Undeliverable)
+        self.answers.push_back((side, encode(frame)?)).map_err(|_| Undeliverable)
     }
 }
 

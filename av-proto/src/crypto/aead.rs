@@ -105,7 +105,5 @@ where
     C: AeadInOut<TagSize = chacha20poly1305::consts::U16>,
 {
     let nonce = nonce.try_into().map_err(|_| CryptoError)?;
-    cipher
-        .decrypt_inout_detached(nonce, ad, buffer.into(), tag.into())
-        .map_err(|_| CryptoError)
+    cipher.decrypt_inout_detached(nonce, ad, buffer.into(), tag.into()).map_err(|_| CryptoError)
 }

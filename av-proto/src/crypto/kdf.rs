@@ -55,10 +55,7 @@ fn expand(salt: &[u8], ikm: &[&[u8]], info: &[u8], out: &mut [u8]) {
 pub(crate) fn chain_hmac(key: &Secret<32>, label: &[u8]) -> (Secret<32>, Secret<32>) {
     let block = hmac(key.expose(), &[label, &[0x01]]);
     let (mut first, mut second) = (Secret::zero(), Secret::zero());
-    for (key, half) in [&mut first, &mut second]
-        .into_iter()
-        .zip(block.as_chunks::<32>().0)
-    {
+    for (key, half) in [&mut first, &mut second].into_iter().zip(block.as_chunks::<32>().0) {
         key.expose_mut().copy_from_slice(half);
     }
     (first, second)

@@ -12,9 +12,9 @@ mod mac;
 mod secret;
 mod sign;
 
+pub use crate::error::CryptoError;
 #[cfg(feature = "aes-gcm")]
 pub use aead::Aes256Gcm;
-pub use crate::error::CryptoError;
 pub use aead::{Aead, TAG, XChaCha20Poly1305};
 pub use dh::AgreementSecret;
 #[cfg(test)]

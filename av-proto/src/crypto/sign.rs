@@ -46,9 +46,7 @@ impl SigningSecret {
     /// # Errors
     /// [`CryptoError`] when `x` is longer than AV/1 signs.
     pub fn sign(&self, purpose: SignaturePurpose, parts: &[&[u8]]) -> Result<Signature, CryptoError> {
-        signed_message(purpose, parts)
-            .map(|message| self.sign_message(&message))
-            .map_err(|_| CryptoError)
+        signed_message(purpose, parts).map(|message| self.sign_message(&message)).map_err(|_| CryptoError)
     }
 
     /// The signature over bytes that [`signed_message`] put together.

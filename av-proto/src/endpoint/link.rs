@@ -60,8 +60,7 @@ impl Link {
 
     /// When the next ping is due, ms of uptime; `None` before the challenge, when there is nothing to keep alive.
     pub(super) fn next_ping(&self) -> Option<u64> {
-        self.nonce
-            .map(|_| self.last_ping.saturating_add(self.ping_period))
+        self.nonce.map(|_| self.last_ping.saturating_add(self.ping_period))
     }
 
     /// Notes that a ping is due, and says whether the connection is silent.

@@ -79,10 +79,7 @@ impl Meta {
         let taken = reader.u64()?;
         let mut rejected = Vec::new();
         for _ in 0..reader.u8()? {
-            let entry = Rejected {
-                sequence: reader.u64()?,
-                code: reject_code(reader.u8()?)?,
-            };
+            let entry = Rejected { sequence: reader.u64()?, code: reject_code(reader.u8()?)? };
             rejected.push(entry).map_err(|_| CodecError)?;
         }
         Ok(Self {
@@ -96,26 +93,13 @@ impl Meta {
     }
 }
 
-const REJECT_CODES: [RejectCode; 4] = [
-    RejectCode::Unopened,
-    RejectCode::Malformed,
-    RejectCode::TooLarge,
-    RejectCode::UnknownSender,
-];
+const REJECT_CODES: [RejectCode; 4] =
+    [RejectCode::Unopened, RejectCode::Malformed, RejectCode::TooLarge, RejectCode::UnknownSender];
 
 fn reject_byte(code: RejectCode) -> u8 {
-    REJECT_CODES
-        .iter()
-        .zip(1..)
-        .find(|(known, _)| **known == code)
-        .map_or(0, |(_, byte)| byte)
+    REJECT_CODES.iter().zip(1..).find(|(known, _)| **known == code).map_or(0, |(_, byte)| byte)
 }
 
 fn reject_code(byte: u8) -> Result<RejectCode, CodecError> {
-    REJECT_CODES
-        .iter()
-        .zip(1..)
-        .find(|(_, known)| *known == byte)
-        .map(|(code, _)| *code)
-        .ok_or(CodecError)
+    REJECT_CODES.iter().zip(1..).find(|(_, known)| *known == byte).map(|(code, _)| *code).ok_or(CodecError)
 }

@@ -137,18 +137,9 @@ where
             Self::MAX_MESSAGE >= av_wire::limits::MIN_MAX_MESSAGE as usize,
             "AV/1's smallest max_message"
         );
-        assert!(
-            Peer::<A, SKIP>::MAX_LEN + Seal::OVERHEAD <= BODY,
-            "a peer's record has to fit into BODY"
-        );
-        assert!(
-            Device::MAX_LEN + Seal::OVERHEAD <= BODY,
-            "the identity record has to fit into BODY"
-        );
-        assert!(
-            Meta::MAX_LEN + Seal::OVERHEAD <= BODY,
-            "the counters' record has to fit into BODY"
-        );
+        assert!(Peer::<A, SKIP>::MAX_LEN + Seal::OVERHEAD <= BODY, "a peer's record has to fit into BODY");
+        assert!(Device::MAX_LEN + Seal::OVERHEAD <= BODY, "the identity record has to fit into BODY");
+        assert!(Meta::MAX_LEN + Seal::OVERHEAD <= BODY, "the counters' record has to fit into BODY");
     };
 
     /// An endpoint without identity, fit for a `static`.
@@ -190,9 +181,7 @@ where
         let identity = self.generate_identity(rng, Role::Owner)?;
         let prekeys = Prekeys::generate(rng, now.wall);
         let root = RecoveryKey::generate(rng);
-        let founding = root
-            .found(&identity, origin, now.wall)
-            .map_err(|_| EndpointError::Bug)?;
+        let founding = root.found(&identity, origin, now.wall).map_err(|_| EndpointError::Bug)?;
         self.begin(
             Device {
                 identity,
@@ -241,25 +230,12 @@ where
         .map_err(|_| EndpointError::InvalidName)?;
         let origin = options.origin.clone();
         let progress = Progress::Requested(requested);
-        self.begin(
-            Device {
-                identity,
-                name,
-                origin,
-                link_key,
-                progress,
-            },
-            prekeys,
-        );
+        self.begin(Device { identity, name, origin, link_key, progress }, prekeys);
         Ok(())
     }
 
     fn require_empty(&self) -> Result<(), EndpointError> {
-        if self.device.is_empty() {
-            Ok(())
-        } else {
-            Err(EndpointError::NotEmpty)
-        }
+        if self.device.is_empty() { Ok(()) } else { Err(EndpointError::NotEmpty) }
     }
 
     fn generate_identity(&self, rng: &mut dyn CryptoRng, role: Role) -> Result<Identity, EndpointError> {
@@ -317,11 +293,7 @@ where
             RecordKind::Outbox => OUTBOX,
             RecordKind::Inbox => INBOX,
         };
-        if index >= capacity {
-            Err(RestoreError::TooMany)
-        } else {
-            result.map_err(|_| RestoreError::Damaged)
-        }
+        if index >= capacity { Err(RestoreError::TooMany) } else { result.map_err(|_| RestoreError::Damaged) }
     }
 
     /// Ends restoring: all records have to fit together.
@@ -329,11 +301,7 @@ where
     /// # Errors
     /// [`RestoreError::Damaged`] when records are missing.
     pub fn resume(&self) -> Result<(), RestoreError> {
-        let parts = [
-            self.device.is_empty(),
-            self.meta.is_empty(),
-            self.prekeys.is_empty(),
-        ];
+        let parts = [self.device.is_empty(), self.meta.is_empty(), self.prekeys.is_empty()];
         let is_empty = self.peers.iter().all(Slot::is_empty) && self.outbox.iter().all(Slot::is_empty);
         match parts {
             [false, false, false] => Ok(()),
@@ -353,10 +321,7 @@ where
         self.link = None;
         self.timer = None;
         self.calls.iter_mut().for_each(|call| call.transmitted = false);
-        self.outbox
-            .iter_mut()
-            .filter_map(Slot::get_mut)
-            .for_each(|entry| entry.transmitted = false);
+        self.outbox.iter_mut().filter_map(Slot::get_mut).for_each(|entry| entry.transmitted = false);
     }
 
     /// A [`Output::Timer`] came due.
@@ -443,9 +408,7 @@ where
     }
 
     fn peer_index(&self, device: &DeviceId) -> Option<usize> {
-        self.peers
-            .iter()
-            .position(|slot| slot.get().is_some_and(|peer| peer.device_id == *device))
+        self.peers.iter().position(|slot| slot.get().is_some_and(|peer| peer.device_id == *device))
     }
 
     /// Queues an event; when the application lets the queue overflow, the oldest goes: state is in the views.
@@ -474,10 +437,7 @@ fn place<T>(slots: &mut [Slot<T>], index: usize) -> Result<&mut Slot<T>, CodecEr
 
 fn valid_name(name: &str) -> Result<String<NAME_MAX>, EndpointError> {
     let is_plain = !name.is_empty() && !name.chars().any(char::is_control);
-    is_plain
-        .then(|| name.try_into().ok())
-        .flatten()
-        .ok_or(EndpointError::InvalidName)
+    is_plain.then(|| name.try_into().ok()).flatten().ok_or(EndpointError::InvalidName)
 }
 
 /// Reads a record and writes it again: the same bytes, through a writer that marks the secrets in it.

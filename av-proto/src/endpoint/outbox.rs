@@ -33,9 +33,7 @@ pub(super) struct OutboxEntry<const BODY: usize> {
 /// The request number of the call with this outbox number. Answers match within one connection, where at most
 /// a handful of calls are under way; 0 is kept for the connection itself.
 pub(super) fn request_number(id: OutboxId) -> u32 {
-    u32::try_from(id.number() % u64::from(u32::MAX))
-        .unwrap_or(0)
-        .saturating_add(1)
+    u32::try_from(id.number() % u64::from(u32::MAX)).unwrap_or(0).saturating_add(1)
 }
 
 impl<const BODY: usize> OutboxEntry<BODY> {
@@ -72,10 +70,7 @@ impl<const BODY: usize> OutboxEntry<BODY> {
         let kind = reader.u8()?;
         let device = DeviceId(*reader.array()?);
         let about = match kind {
-            1 => About::Message {
-                peer: device,
-                message_id: MessageId(*reader.array()?),
-            },
+            1 => About::Message { peer: device, message_id: MessageId(*reader.array()?) },
             2 => About::Approve(device),
             3 => About::Reject(device),
             4 => About::Statement(device, Verdict::Revoked),
@@ -84,11 +79,6 @@ impl<const BODY: usize> OutboxEntry<BODY> {
             _ => return Err(CodecError),
         };
         let frame = Vec::from_slice(reader.var()?).map_err(|_| CodecError)?;
-        Ok(Self {
-            id,
-            about,
-            frame,
-            transmitted: false,
-        })
+        Ok(Self { id, about, frame, transmitted: false })
     }
 }

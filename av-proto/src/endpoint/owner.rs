@@ -57,11 +57,7 @@ where
     fn require_owner(&self) -> Result<(), EndpointError> {
         let device = self.device.get().ok_or(EndpointError::NotActive)?;
         device.membership().ok_or(EndpointError::NotActive)?;
-        if device.identity.public().role == Role::Owner {
-            Ok(())
-        } else {
-            Err(EndpointError::NotOwner)
-        }
+        if device.identity.public().role == Role::Owner { Ok(()) } else { Err(EndpointError::NotOwner) }
     }
 
     /// Makes an invite for one device, valid for `lifetime` seconds. Give its text away only after
@@ -83,13 +79,11 @@ where
         let free = self.invites.iter().position(is_free).ok_or(EndpointError::Full)?;
         let (invite, text) = Invite::create(rng, role, now.wall.saturating_add(u64::from(lifetime)));
         let lookup_hash = invite.lookup_hash();
-        self.call(CallAbout::CreateInvite(lookup_hash), |request| {
-            ToRelay::CreateInvite {
-                request,
-                lookup_hash,
-                role,
-                expires_in: lifetime,
-            }
+        self.call(CallAbout::CreateInvite(lookup_hash), |request| ToRelay::CreateInvite {
+            request,
+            lookup_hash,
+            role,
+            expires_in: lifetime,
         })?;
         self.requests.retain(|request| request.invite != free);
         if let Some(slot) = self.invites.get_mut(free) {
@@ -118,12 +112,7 @@ where
     ) -> Result<(), EndpointError> {
         let request = self.next_request;
         let frame = encode_frame(&frame(request)).map_err(|_| EndpointError::Bug)?;
-        let call = Call {
-            request,
-            about,
-            frame,
-            transmitted: false,
-        };
+        let call = Call { request, about, frame, transmitted: false };
         self.calls.push(call).map_err(|_| EndpointError::Full)?;
         self.next_request = request.checked_add(1).unwrap_or(FIRST_CALL);
         Ok(())
@@ -146,8 +135,7 @@ where
         match self.take_call(request) {
             Some(CallAbout::CreateInvite(lookup_hash)) => {
                 let is_its = |slot: &&mut Slot<Invite>| {
-                    slot.get()
-                        .is_some_and(|invite| invite.lookup_hash() == lookup_hash)
+                    slot.get().is_some_and(|invite| invite.lookup_hash() == lookup_hash)
                 };
                 if let Some(slot) = self.invites.iter_mut().find(is_its) {
                     slot.take();
@@ -193,16 +181,12 @@ where
             Claim::Verified(verified) => {
                 self.notify_request(&device, Some(&verified), RequestVerdict::TagVerified);
                 let device_id = device.device_id();
-                self.requests
-                    .retain(|known| known.verified.device().device_id() != device_id);
+                self.requests.retain(|known| known.verified.device().device_id() != device_id);
                 if self.requests.is_full() {
                     self.requests.remove(0);
                 }
                 // There is room: one was removed.
-                let _ = self.requests.push(PendingRequest {
-                    invite: index,
-                    verified,
-                });
+                let _ = self.requests.push(PendingRequest { invite: index, verified });
             }
             Claim::Attack => self.notify_request(&device, None, RequestVerdict::Attack),
             Claim::TokenLeaked { approved } => {
@@ -224,9 +208,8 @@ where
             fingerprint: device.fingerprint(),
             role: device.role,
             name: verified.map_or_else(String::new, |verified| plain(verified.name())),
-            platform: verified.map_or_else(String::new, |verified| {
-                verified.platform().try_into().unwrap_or_default()
-            }),
+            platform: verified
+                .map_or_else(String::new, |verified| verified.platform().try_into().unwrap_or_default()),
             verdict,
         }));
     }
@@ -244,52 +227,29 @@ where
     ) -> Result<(), ApproveError> {
         self.require_owner().map_err(|_| ApproveError::NotOwner)?;
         let is_its = |request: &PendingRequest| request.verified.device().device_id() == *device_id;
-        let pending = self
-            .requests
-            .iter()
-            .find(|request| is_its(request))
-            .ok_or(ApproveError::NoSuchRequest)?;
+        let pending =
+            self.requests.iter().find(|request| is_its(request)).ok_or(ApproveError::NoSuchRequest)?;
         let (request, invite_index) = (pending.verified.clone(), pending.invite);
         if self.outbox.iter().filter(|slot| slot.is_empty()).count() < 2 {
             return Err(ApproveError::OutboxFull);
         }
         let known = self.peer_index(device_id);
-        let free = self
-            .peers
-            .iter()
-            .position(Slot::is_empty)
-            .filter(|_| known.is_none());
+        let free = self.peers.iter().position(Slot::is_empty).filter(|_| known.is_none());
         let free = free.ok_or(ApproveError::PeersFull)?;
 
         let device = self.device.get().ok_or(ApproveError::NotOwner)?;
         let membership = device.membership().ok_or(ApproveError::NotOwner)?;
         let own_id = *device.identity.device_id();
-        let slot = self
-            .invites
-            .get_mut(invite_index)
-            .ok_or(ApproveError::InviteOver)?;
+        let slot = self.invites.get_mut(invite_index).ok_or(ApproveError::InviteOver)?;
         let invite = slot.get_mut().ok_or(ApproveError::InviteOver)?;
         let mut chain_buffer = [0; MAX_CHAIN_BYTES];
-        let chain = certify(
-            &device.identity,
-            membership,
-            &request,
-            now.wall,
-            &mut chain_buffer,
-        )
-        .map_err(|_| ApproveError::Bug)?;
+        let chain = certify(&device.identity, membership, &request, now.wall, &mut chain_buffer)
+            .map_err(|_| ApproveError::Bug)?;
         let chain_hash = chain.hash();
         let meta = self.meta.get().ok_or(ApproveError::NotOwner)?;
         let mut serials: Vec<OwnerSerial, MAX_OWNERS> = Vec::new();
-        let own = OwnerSerial {
-            owner: own_id,
-            serial: meta.statement_serial,
-        };
-        let others = meta
-            .serials
-            .as_slice()
-            .iter()
-            .filter(|known| known.owner != own_id);
+        let own = OwnerSerial { owner: own_id, serial: meta.statement_serial };
+        let others = meta.serials.as_slice().iter().filter(|known| known.owner != own_id);
         serials.extend(core::iter::once(&own).chain(others).take(MAX_OWNERS).copied());
         let grant = write_grant(
             invite,
@@ -302,11 +262,8 @@ where
         )
         .map_err(|_| ApproveError::Bug)?;
         let id = super::OutboxId(meta.next_outbox);
-        let call = ToRelay::Approve {
-            request: request_number(id),
-            device_id: *device_id,
-            grant: grant.into(),
-        };
+        let call =
+            ToRelay::Approve { request: request_number(id), device_id: *device_id, grant: grant.into() };
         let frame = encode_frame(&call).map_err(|_| ApproveError::Bug)?;
 
         let mut name: String<{ crate::invite::NAME_MAX }> = String::new();
@@ -314,17 +271,11 @@ where
         let _ = name.push_str(request.name());
         // Checked last, so that a request that cannot be approved leaves its invite as it was.
         let before = invite.state();
-        let psk = invite
-            .approve(&request, now.wall)
-            .map_err(|_| ApproveError::InviteOver)?;
+        let psk = invite.approve(&request, now.wall).map_err(|_| ApproveError::InviteOver)?;
         let mut peer = Peer::new(*request.device(), name, Standing::Approved, Some(psk));
         peer.enrollment = Some((request.transcript().0, chain_hash));
         let tenant = *membership.tenant_id();
-        let context = Context {
-            tenant: &tenant,
-            identity: &device.identity,
-            now,
-        };
+        let context = Context { tenant: &tenant, identity: &device.identity, now };
         if peer.initiate(&context, request.bundle(), rng).is_err() {
             invite.restore_state(before);
             return Err(ApproveError::NoSuchRequest);
@@ -335,8 +286,7 @@ where
         }
         self.queue(About::Approve(*device_id), frame);
         self.requests.retain(|request| !is_its(request));
-        self.send_kind(rng, device_id, kind::HELLO, &[])
-            .map_err(|_| ApproveError::Bug)?;
+        self.send_kind(rng, device_id, kind::HELLO, &[]).map_err(|_| ApproveError::Bug)?;
         Ok(())
     }
 
@@ -344,12 +294,7 @@ where
     fn queue(&mut self, about: About, frame: Vec<u8, BODY>) {
         let id = self.next_outbox_id();
         if let Some(slot) = self.outbox.iter_mut().find(|slot| slot.is_empty()) {
-            slot.set(OutboxEntry {
-                id,
-                about,
-                frame,
-                transmitted: false,
-            });
+            slot.set(OutboxEntry { id, about, frame, transmitted: false });
         }
     }
 
@@ -363,14 +308,10 @@ where
             return Err(EndpointError::Full);
         }
         let id = super::OutboxId(self.meta.get().map_or(0, |meta| meta.next_outbox));
-        let call = ToRelay::Reject {
-            request: request_number(id),
-            device_id: *device_id,
-        };
+        let call = ToRelay::Reject { request: request_number(id), device_id: *device_id };
         let frame = encode_frame(&call).map_err(|_| EndpointError::Bug)?;
         self.queue(About::Reject(*device_id), frame);
-        self.requests
-            .retain(|request| request.verified.device().device_id() != *device_id);
+        self.requests.retain(|request| request.verified.device().device_id() != *device_id);
         Ok(())
     }
 
@@ -381,10 +322,7 @@ where
     /// [`EndpointError::NotOwner`], [`EndpointError::NotActive`].
     pub fn state(&mut self, now: Now, subject: &DeviceId, verdict: Verdict) -> Result<(), EndpointError> {
         self.require_owner()?;
-        let standing = self
-            .peers()
-            .find(|peer| peer.device_id == *subject)
-            .map(|peer| peer.standing);
+        let standing = self.peers().find(|peer| peer.device_id == *subject).map(|peer| peer.standing);
         if matches!(standing, None | Some(Standing::Revoked)) {
             return Err(EndpointError::Unknown);
         }
@@ -407,10 +345,7 @@ where
         };
         let signed = sign_statement(device.identity.signing(), &statement, &mut self.scratch)
             .map_err(|_| EndpointError::Bug)?;
-        let call = ToRelay::PostStatement {
-            request: request_number(id),
-            statement: signed.into(),
-        };
+        let call = ToRelay::PostStatement { request: request_number(id), statement: signed.into() };
         let frame = encode_frame(&call).map_err(|_| EndpointError::Bug)?;
         if let Some(meta) = self.meta.edit() {
             meta.statement_serial = serial;
@@ -424,10 +359,7 @@ where
     pub(super) fn forget_peer(&mut self, device_id: &DeviceId) {
         let is_to_it = |about: About| matches!(about, About::Message { peer, .. } if peer == *device_id);
         while self.take_outbox(|entry| is_to_it(entry.about)).is_some() {}
-        if let Some(slot) = self
-            .peer_index(device_id)
-            .and_then(|index| self.peers.get_mut(index))
-        {
+        if let Some(slot) = self.peer_index(device_id).and_then(|index| self.peers.get_mut(index)) {
             slot.take();
         }
     }

@@ -122,10 +122,7 @@ impl<A: Aead, const SKIP: usize> Peer<A, SKIP> {
             winner: None,
             loser: None,
             loser_until: None,
-            preludes: Bucket {
-                tokens: PRELUDE_BURST,
-                refilled: 0,
-            },
+            preludes: Bucket { tokens: PRELUDE_BURST, refilled: 0 },
         }
     }
 
@@ -170,11 +167,7 @@ impl<A: Aead, const SKIP: usize> Peer<A, SKIP> {
         rng: &mut dyn CryptoRng,
         out: &mut [u8],
     ) -> Result<Sealed, RatchetError> {
-        let initiator = if self.knows_us {
-            &own_id.as_bytes()[..]
-        } else {
-            chain
-        };
+        let initiator = if self.knows_us { &own_id.as_bytes()[..] } else { chain };
         let winner = self.winner.as_mut().ok_or(RatchetError::NotReady)?;
         winner.encrypt(rng, initiator, kind, body, PADDING_BLOCK, out)
     }
@@ -228,10 +221,7 @@ impl<A: Aead, const SKIP: usize> Peer<A, SKIP> {
         out: &mut [u8],
     ) -> Result<Opened, RatchetError> {
         self.check_initiator(prelude)?;
-        let jump = prelude
-            .generation
-            .checked_sub(self.generation)
-            .ok_or(RatchetError::Unopened)?;
+        let jump = prelude.generation.checked_sub(self.generation).ok_or(RatchetError::Unopened)?;
         if jump == 0 || jump > MAX_GENERATION_JUMP {
             return Err(RatchetError::Unopened);
         }
@@ -250,9 +240,7 @@ impl<A: Aead, const SKIP: usize> Peer<A, SKIP> {
             generation: prelude.generation,
             psk,
         };
-        let signed = prekeys
-            .signed_secret(prelude.signed_prekey)
-            .ok_or(RatchetError::Unopened)?;
+        let signed = prekeys.signed_secret(prelude.signed_prekey).ok_or(RatchetError::Unopened)?;
         let one_time = match prelude.one_time_prekey {
             Some(id) => Some(prekeys.one_time_secret(id).ok_or(RatchetError::Unopened)?),
             None => None,
@@ -277,11 +265,7 @@ impl<A: Aead, const SKIP: usize> Peer<A, SKIP> {
                 .map_err(|_| RatchetError::Unopened)?
                 .device_id(),
         };
-        if claimed == self.device_id {
-            Ok(())
-        } else {
-            Err(RatchetError::Unopened)
-        }
+        if claimed == self.device_id { Ok(()) } else { Err(RatchetError::Unopened) }
     }
 
     /// Whether a session of this device answers that prelude already. Generations are unique among the preludes
@@ -312,10 +296,7 @@ impl<A: Aead, const SKIP: usize> Peer<A, SKIP> {
                 core::mem::swap(place, &mut incoming);
             }
         }
-        self.loser_until = self
-            .loser
-            .as_ref()
-            .map(|_| context.now.uptime.saturating_add(LOSER_LIFETIME));
+        self.loser_until = self.loser.as_ref().map(|_| context.now.uptime.saturating_add(LOSER_LIFETIME));
     }
 
     /// The psk ends when two receiving chains of one mode-1 session are in use, never before: wiping at the first
@@ -364,9 +345,7 @@ impl<A: Aead, const SKIP: usize> Peer<A, SKIP> {
             Standing::Revoked => 4,
         })?;
         writer.flag(self.psk.is_some())?;
-        self.psk
-            .as_ref()
-            .map_or(Ok(()), |psk| writer.secret(psk.expose()))?;
+        self.psk.as_ref().map_or(Ok(()), |psk| writer.secret(psk.expose()))?;
         writer.u8(self.psk_chains)?;
         writer.u32(self.generation)?;
         writer.flag(self.knows_us)?;
@@ -394,36 +373,17 @@ impl<A: Aead, const SKIP: usize> Peer<A, SKIP> {
             4 => Standing::Revoked,
             _ => return Err(CodecError),
         };
-        let psk = if reader.flag()? {
-            Some(Secret::new(*reader.array()?))
-        } else {
-            None
-        };
+        let psk = if reader.flag()? { Some(Secret::new(*reader.array()?)) } else { None };
         let mut peer = Self::new(device, name, standing, psk);
         peer.psk_chains = reader.u8()?;
         peer.generation = reader.u32()?;
         peer.knows_us = reader.flag()?;
         peer.answer_due = reader.flag()?;
         peer.was_confirmed = reader.flag()?;
-        peer.enrollment = if reader.flag()? {
-            Some((*reader.array()?, *reader.array()?))
-        } else {
-            None
-        };
-        peer.winner = if reader.flag()? {
-            Some(Session::read(reader)?)
-        } else {
-            None
-        };
-        peer.loser = if reader.flag()? {
-            Some(Session::read(reader)?)
-        } else {
-            None
-        };
-        peer.loser_until = peer
-            .loser
-            .as_ref()
-            .map(|_| now.uptime.saturating_add(LOSER_LIFETIME));
+        peer.enrollment = if reader.flag()? { Some((*reader.array()?, *reader.array()?)) } else { None };
+        peer.winner = if reader.flag()? { Some(Session::read(reader)?) } else { None };
+        peer.loser = if reader.flag()? { Some(Session::read(reader)?) } else { None };
+        peer.loser_until = peer.loser.as_ref().map(|_| now.uptime.saturating_add(LOSER_LIFETIME));
         Ok(peer)
     }
 }

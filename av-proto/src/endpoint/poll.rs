@@ -63,10 +63,7 @@ where
                     from: entry.from,
                     message_id: entry.message_id,
                     payload: &entry.payload,
-                    ticket: Ticket {
-                        slot,
-                        message_id: entry.message_id,
-                    },
+                    ticket: Ticket { slot, message_id: entry.message_id },
                 }))
             }
             Next::Outbox(slot) => {
@@ -102,14 +99,8 @@ where
         if let Some(frame) = self.next_frame() {
             return Some(frame);
         }
-        let waiting = self
-            .inbox
-            .iter()
-            .enumerate()
-            .filter_map(|(slot, entry)| Some((slot, entry.get()?)));
-        let first = waiting
-            .filter(|(_, entry)| !entry.offered)
-            .min_by_key(|(_, entry)| entry.sequence);
+        let waiting = self.inbox.iter().enumerate().filter_map(|(slot, entry)| Some((slot, entry.get()?)));
+        let first = waiting.filter(|(_, entry)| !entry.offered).min_by_key(|(_, entry)| entry.sequence);
         if let Some((slot, _)) = first {
             return Some(Next::Deliver(slot));
         }
@@ -134,14 +125,8 @@ where
         if acknowledged > link.acknowledged {
             return Some(Next::Ack(acknowledged));
         }
-        let waiting = self
-            .outbox
-            .iter()
-            .enumerate()
-            .filter_map(|(slot, entry)| Some((slot, entry.get()?)));
-        let first = waiting
-            .filter(|(_, entry)| !entry.transmitted)
-            .min_by_key(|(_, entry)| entry.id);
+        let waiting = self.outbox.iter().enumerate().filter_map(|(slot, entry)| Some((slot, entry.get()?)));
+        let first = waiting.filter(|(_, entry)| !entry.transmitted).min_by_key(|(_, entry)| entry.id);
         if let Some((slot, _)) = first {
             return Some(Next::Outbox(slot));
         }
@@ -150,11 +135,7 @@ where
 
     /// The last entry before the first that the application still has to confirm.
     fn acknowledgeable(&self) -> u64 {
-        let unconfirmed = self
-            .inbox
-            .iter()
-            .filter_map(Slot::get)
-            .map(|entry| entry.sequence);
+        let unconfirmed = self.inbox.iter().filter_map(Slot::get).map(|entry| entry.sequence);
         let first = unconfirmed.filter(|sequence| *sequence > 0).min();
         first.map_or(self.taken(), |sequence| sequence.saturating_sub(1))
     }
@@ -165,9 +146,7 @@ where
         let bundle = self.prekeys.get()?.bundle(&device.identity).ok()?;
         let window = u16::try_from(INBOX).unwrap_or(u16::MAX);
         link.sent = Some(device.handshake());
-        device
-            .write_handshake(&bundle, &link.nonce?, link.kind, window, &mut self.scratch)
-            .ok()
+        device.write_handshake(&bundle, &link.nonce?, link.kind, window, &mut self.scratch).ok()
     }
 
     fn transmit_ack(&mut self, sequence: u64) -> Option<&[u8]> {
@@ -177,11 +156,7 @@ where
             |rejected: &&Rejected| rejected.sequence > link.acknowledged && rejected.sequence <= sequence;
         let rejected: heapless::Vec<Rejected, MAX_REJECTED> =
             meta.rejected.iter().filter(news).copied().collect();
-        let frame = ToRelay::Ack {
-            inbox_epoch: meta.inbox_epoch?,
-            sequence,
-            rejected: List::new(&rejected),
-        };
+        let frame = ToRelay::Ack { inbox_epoch: meta.inbox_epoch?, sequence, rejected: List::new(&rejected) };
         link.acknowledged = sequence;
         av_wire::encode(&frame, &mut self.scratch).ok()
     }
@@ -226,10 +201,8 @@ impl Sealer<'_, '_> {
                     let mut writer = Writer::new(place);
                     write(value, &mut writer).map_err(|_| StoreFailed)?;
                     let len = writer.len();
-                    let sealed = self
-                        .seal
-                        .seal_in_place(key, len, self.rng, self.scratch)
-                        .map_err(|_| StoreFailed)?;
+                    let sealed =
+                        self.seal.seal_in_place(key, len, self.rng, self.scratch).map_err(|_| StoreFailed)?;
                     (self.put)(RecordChange::Put(key, sealed))?;
                 }
             }
@@ -249,12 +222,7 @@ where
         rng: &mut dyn CryptoRng,
         put: &mut dyn FnMut(RecordChange<'_>) -> Result<(), StoreFailed>,
     ) -> Result<(), StoreFailed> {
-        let mut sealer = Sealer {
-            seal,
-            rng,
-            scratch: &mut self.scratch,
-            put,
-        };
+        let mut sealer = Sealer { seal, rng, scratch: &mut self.scratch, put };
         let result = (|| {
             sealer.slots(RecordKind::Identity, from_ref(&self.device), Device::write)?;
             sealer.slots(RecordKind::Meta, from_ref(&self.meta), Meta::write)?;

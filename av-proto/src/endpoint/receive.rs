@@ -55,11 +55,7 @@ where
             ToDevice::Ping => link.pong_due = true,
             ToDevice::Pong | ToDevice::Status { .. } => {}
             ToDevice::Moved => return Err(ConnectionError::Moved),
-            ToDevice::Error {
-                request: 0,
-                code,
-                retry_after,
-            } => {
+            ToDevice::Error { request: 0, code, retry_after } => {
                 return self.refused_connection(sent, code, retry_after);
             }
             ToDevice::Pending { .. } if sent == Some(Handshake::Enroll) => {
@@ -77,49 +73,24 @@ where
             ToDevice::Accepted { message_id } => self.accepted(message_id),
             ToDevice::Refused { message_id, code } => self.refused(message_id, code)?,
             ToDevice::Done { request } => self.call_done(request),
-            ToDevice::Error {
-                request,
-                code,
-                retry_after,
-            } => self.call_failed(request, code, retry_after)?,
-            ToDevice::PendingDevice {
-                request,
-                inviter,
-                enroll,
-                ..
-            } => {
+            ToDevice::Error { request, code, retry_after } => self.call_failed(request, code, retry_after)?,
+            ToDevice::PendingDevice { request, inviter, enroll, .. } => {
                 self.requested(now, request, &inviter, &enroll);
             }
             ToDevice::EnrollmentWaiting => self.notify(Event::EnrollmentWaiting),
-            ToDevice::Deliver {
-                sequence,
-                previous,
-                sender,
-                header_blob,
-                ciphertext,
-                ..
-            } => {
+            ToDevice::Deliver { sequence, previous, sender, header_blob, ciphertext, .. } => {
                 let entry = Entry { sequence, previous };
                 if self.is_next(entry)? {
                     self.delivered(now, entry, sender, header_blob, ciphertext);
                 }
             }
-            ToDevice::Statement {
-                sequence,
-                previous,
-                statement,
-            } => {
+            ToDevice::Statement { sequence, previous, statement } => {
                 let entry = Entry { sequence, previous };
                 if self.is_next(entry)? {
                     self.stated(entry, statement);
                 }
             }
-            ToDevice::Activated {
-                sequence,
-                previous,
-                device_id,
-                signature,
-            } => {
+            ToDevice::Activated { sequence, previous, device_id, signature } => {
                 let entry = Entry { sequence, previous };
                 if self.is_next(entry)? {
                     self.peer_activated(entry, &device_id, &signature);
@@ -165,24 +136,13 @@ where
             self.notify(Event::EnrollmentEnded(EndReason::GrantInvalid));
             return;
         };
-        let Some(Device {
-            identity,
-            name,
-            origin,
-            link_key,
-            progress: Progress::Requested(requested),
-        }) = self.device.take()
+        let Some(Device { identity, name, origin, link_key, progress: Progress::Requested(requested) }) =
+            self.device.take()
         else {
             return;
         };
         let (granted, owner, serials, psk) = requested.accept(verified);
-        self.device.set(Device {
-            identity,
-            name,
-            origin,
-            link_key,
-            progress: Progress::Granted(granted),
-        });
+        self.device.set(Device { identity, name, origin, link_key, progress: Progress::Granted(granted) });
         if let Some(meta) = self.meta.edit() {
             meta.serials = serials;
         }
@@ -190,9 +150,7 @@ where
         if let Some(slot) = self.peers.iter_mut().find(|slot| slot.is_empty()) {
             slot.set(Peer::new(owner, owner_name, Standing::Active, Some(psk)));
         }
-        self.notify(Event::EnrollmentGranted {
-            owner: owner.fingerprint(),
-        });
+        self.notify(Event::EnrollmentGranted { owner: owner.fingerprint() });
     }
 
     /// The relay confirmed the founding or the activation.
@@ -201,41 +159,22 @@ where
         if sent.is_none() || sent != expected {
             return Err(ConnectionError::Violation);
         }
-        let Some(Device {
-            identity,
-            name,
-            origin,
-            link_key,
-            progress,
-        }) = self.device.take()
-        else {
+        let Some(Device { identity, name, origin, link_key, progress }) = self.device.take() else {
             return Err(ConnectionError::Violation);
         };
         let (progress, event) = match progress {
             Progress::Founding(founding) => (Progress::Active(founding.confirmed()), Some(Event::Founded)),
-            Progress::Granted(granted) => (
-                Progress::Active(granted.confirmed()),
-                Some(Event::EnrollmentActive),
-            ),
+            Progress::Granted(granted) => {
+                (Progress::Active(granted.confirmed()), Some(Event::EnrollmentActive))
+            }
             unchanged => (unchanged, None),
         };
-        self.device.set(Device {
-            identity,
-            name,
-            origin,
-            link_key,
-            progress,
-        });
-        event
-            .map(|event| self.notify(event))
-            .ok_or(ConnectionError::Violation)
+        self.device.set(Device { identity, name, origin, link_key, progress });
+        event.map(|event| self.notify(event)).ok_or(ConnectionError::Violation)
     }
 
     fn welcomed(&mut self, epoch: InboxEpoch) {
-        let is_new = self
-            .meta
-            .get()
-            .is_some_and(|meta| meta.inbox_epoch != Some(epoch));
+        let is_new = self.meta.get().is_some_and(|meta| meta.inbox_epoch != Some(epoch));
         if is_new && self.meta.edit().is_some_and(|meta| meta.enter_epoch(epoch)) {
             for slot in &mut self.inbox {
                 if let Some(entry) = slot.edit() {
@@ -358,17 +297,11 @@ where
     ) -> Option<(Opened, av_wire::TenantId, DeviceId)> {
         let device = self.device.get()?;
         let tenant = *device.membership()?.tenant_id();
-        let context = Context {
-            tenant: &tenant,
-            identity: &device.identity,
-            now,
-        };
+        let context = Context { tenant: &tenant, identity: &device.identity, now };
         let peer = self.peers.get_mut(index)?.get_mut()?;
         let prekeys = self.prekeys.get_mut()?;
         let before = prekeys.one_time_len();
-        let opened = peer
-            .open(&context, prekeys, header_blob, ciphertext, &mut self.scratch)
-            .ok()?;
+        let opened = peer.open(&context, prekeys, header_blob, ciphertext, &mut self.scratch).ok()?;
         if prekeys.one_time_len() != before {
             self.prekeys.mark_changed();
         }
@@ -400,19 +333,10 @@ where
         }
         self.take_entry(entry);
         if opened.kind == kind::APPLICATION {
-            let payload = self
-                .scratch
-                .get(..opened.len)
-                .and_then(|bytes| Vec::from_slice(bytes).ok());
+            let payload = self.scratch.get(..opened.len).and_then(|bytes| Vec::from_slice(bytes).ok());
             let free = self.inbox.iter_mut().find(|slot| slot.is_empty());
             if let (Some(payload), Some(slot)) = (payload, free) {
-                slot.set(InboxEntry {
-                    sequence: entry.sequence,
-                    from,
-                    message_id,
-                    payload,
-                    offered: false,
-                });
+                slot.set(InboxEntry { sequence: entry.sequence, from, message_id, payload, offered: false });
             }
         }
         if is_confirmed && !was_confirmed {
@@ -422,19 +346,12 @@ where
 
     /// Answers hellos that wait, as soon as the outbox has room.
     fn answer_hellos(&mut self, rng: &mut dyn CryptoRng) {
-        let due = self
-            .peers
-            .iter()
-            .filter_map(Slot::get)
-            .find(|peer| peer.answer_due)
-            .map(|peer| peer.device_id);
+        let due =
+            self.peers.iter().filter_map(Slot::get).find(|peer| peer.answer_due).map(|peer| peer.device_id);
         let Some(device_id) = due else { return };
         if self.send_kind(rng, &device_id, kind::HELLO_ANSWER, &[]).is_ok() {
             let index = self.peer_index(&device_id);
-            if let Some(peer) = index
-                .and_then(|index| self.peers.get_mut(index))
-                .and_then(Slot::edit)
-            {
+            if let Some(peer) = index.and_then(|index| self.peers.get_mut(index)).and_then(Slot::edit) {
                 peer.answer_due = false;
             }
         }
@@ -443,26 +360,15 @@ where
     fn stated(&mut self, entry: Entry, signed: &[u8]) {
         let Some(device) = self.device.get() else { return };
         let own_id = *device.identity.device_id();
-        let verified = device
-            .membership()
-            .zip(self.meta.get())
-            .and_then(|(membership, meta)| {
-                let statement = verify_statement(membership, &meta.serials, signed).ok()?;
-                Some((
-                    statement.issuer,
-                    statement.serial,
-                    statement.subject,
-                    statement.verdict,
-                ))
-            });
+        let verified = device.membership().zip(self.meta.get()).and_then(|(membership, meta)| {
+            let statement = verify_statement(membership, &meta.serials, signed).ok()?;
+            Some((statement.issuer, statement.serial, statement.subject, statement.verdict))
+        });
         let Some((issuer, serial, subject, verdict)) = verified else {
             self.reject_statement(entry, signed, own_id);
             return;
         };
-        let has_room = self
-            .meta
-            .edit()
-            .is_some_and(|meta| meta.serials.advance(&issuer, serial));
+        let has_room = self.meta.edit().is_some_and(|meta| meta.serials.advance(&issuer, serial));
         if !has_room {
             self.reject(entry, issuer, RejectCode::Unopened);
             return;
@@ -493,10 +399,7 @@ where
 
     /// Does what a statement says of a peer; `false` when there is no such peer or nothing changes.
     pub(super) fn obey(&mut self, subject: &DeviceId, verdict: Verdict) -> bool {
-        let Some(slot) = self
-            .peer_index(subject)
-            .and_then(|index| self.peers.get_mut(index))
-        else {
+        let Some(slot) = self.peer_index(subject).and_then(|index| self.peers.get_mut(index)) else {
             return false;
         };
         let Some(peer) = slot.edit() else { return false };
@@ -516,27 +419,20 @@ where
     }
 
     fn peer_activated(&mut self, entry: Entry, device_id: &DeviceId, signature: &Signature) {
-        let peer = self
-            .peer_index(device_id)
-            .and_then(|index| self.peers.get_mut(index))
-            .and_then(Slot::get_mut);
+        let peer =
+            self.peer_index(device_id).and_then(|index| self.peers.get_mut(index)).and_then(Slot::get_mut);
         let is_valid =
-            peer.as_ref()
-                .and_then(|peer| peer.enrollment)
-                .is_some_and(|(transcript, chain_hash)| {
-                    let device = peer.as_ref().map(|peer| peer.device);
-                    device.is_some_and(|device| {
-                        verify_activation(&device, &EnrollTranscript(transcript), &chain_hash, signature)
-                            .is_ok()
-                    })
-                });
+            peer.as_ref().and_then(|peer| peer.enrollment).is_some_and(|(transcript, chain_hash)| {
+                let device = peer.as_ref().map(|peer| peer.device);
+                device.is_some_and(|device| {
+                    verify_activation(&device, &EnrollTranscript(transcript), &chain_hash, signature).is_ok()
+                })
+            });
         if !is_valid {
             self.reject(entry, *device_id, RejectCode::Unopened);
             return;
         }
-        let slot = self
-            .peer_index(device_id)
-            .and_then(|index| self.peers.get_mut(index));
+        let slot = self.peer_index(device_id).and_then(|index| self.peers.get_mut(index));
         if let Some(peer) = slot.and_then(Slot::edit) {
             peer.enrollment = None;
             if peer.standing == Standing::Approved {

@@ -56,10 +56,7 @@ where
         ticket: &Ticket,
         payload: &[u8],
     ) -> Result<OutboxId, SendError> {
-        let from = self
-            .ticket_slot(ticket)
-            .and_then(|slot| slot.get())
-            .map(|entry| entry.from);
+        let from = self.ticket_slot(ticket).and_then(|slot| slot.get()).map(|entry| entry.from);
         let id = self.send(rng, &from.ok_or(SendError::TicketUsed)?, payload)?;
         self.confirm(ticket).map_err(|_| SendError::TicketUsed)?;
         Ok(id)
@@ -67,9 +64,7 @@ where
 
     fn ticket_slot(&mut self, ticket: &Ticket) -> Option<&mut Slot<super::InboxEntry<BODY>>> {
         let slot = self.inbox.get_mut(ticket.slot)?;
-        let is_its = slot
-            .get()
-            .is_some_and(|entry| entry.message_id == ticket.message_id);
+        let is_its = slot.get().is_some_and(|entry| entry.message_id == ticket.message_id);
         is_its.then_some(slot)
     }
 
@@ -83,11 +78,7 @@ where
         let index = self.peer_index(to).ok_or(SendError::UnknownPeer)?;
         let device = self.device.get().ok_or(SendError::NotReady)?;
         let membership = device.membership().ok_or(SendError::NotReady)?;
-        let free = self
-            .outbox
-            .iter()
-            .position(Slot::is_empty)
-            .ok_or(SendError::OutboxFull)?;
+        let free = self.outbox.iter().position(Slot::is_empty).ok_or(SendError::OutboxFull)?;
         let slot = self.peers.get_mut(index).ok_or(SendError::UnknownPeer)?;
         let peer = slot.get_mut().ok_or(SendError::UnknownPeer)?;
         match peer.standing {
@@ -97,44 +88,27 @@ where
         if !peer.is_ready() {
             return Err(SendError::NotReady);
         }
-        let limit = usize::try_from(peer.device.max_message)
-            .unwrap_or(usize::MAX)
-            .min(Self::MAX_MESSAGE);
+        let limit = usize::try_from(peer.device.max_message).unwrap_or(usize::MAX).min(Self::MAX_MESSAGE);
         let room = limit.saturating_sub(DELIVER_OVERHEAD);
         let chain = membership.chain().as_bytes();
         let own_id = *device.identity.device_id();
         let scratch = self.scratch.get_mut(..room).ok_or(SendError::Bug)?;
-        let sealed = peer
-            .seal(chain, &own_id, kind, body, rng, scratch)
-            .map_err(|error| match error {
-                RatchetError::Length => SendError::TooLong,
-                RatchetError::NotReady => SendError::NotReady,
-                _ => SendError::Bug,
-            })?;
+        let sealed = peer.seal(chain, &own_id, kind, body, rng, scratch).map_err(|error| match error {
+            RatchetError::Length => SendError::TooLong,
+            RatchetError::NotReady => SendError::NotReady,
+            _ => SendError::Bug,
+        })?;
         let message = self.scratch.get(..sealed.len).ok_or(SendError::Bug)?;
-        let (header_blob, ciphertext) = message
-            .split_at_checked(sealed.header_len)
-            .ok_or(SendError::Bug)?;
+        let (header_blob, ciphertext) = message.split_at_checked(sealed.header_len).ok_or(SendError::Bug)?;
         let message_id = message_id(membership.tenant_id(), &own_id, to, header_blob, ciphertext);
-        let frame = ToRelay::Send {
-            recipient: *to,
-            header_blob: header_blob.into(),
-            ciphertext: ciphertext.into(),
-        };
+        let frame =
+            ToRelay::Send { recipient: *to, header_blob: header_blob.into(), ciphertext: ciphertext.into() };
         let frame = encode_frame(&frame).map_err(|_| SendError::Bug)?;
         slot.mark_changed();
         let id = self.next_outbox_id();
-        let about = About::Message {
-            peer: *to,
-            message_id,
-        };
+        let about = About::Message { peer: *to, message_id };
         if let Some(slot) = self.outbox.get_mut(free) {
-            slot.set(OutboxEntry {
-                id,
-                about,
-                frame,
-                transmitted: false,
-            });
+            slot.set(OutboxEntry { id, about, frame, transmitted: false });
         }
         Ok(id)
     }
@@ -153,10 +127,7 @@ where
         &mut self,
         is_its: impl Fn(&OutboxEntry<BODY>) -> bool,
     ) -> Option<(OutboxId, About)> {
-        let slot = self
-            .outbox
-            .iter_mut()
-            .find(|slot| slot.get().is_some_and(&is_its))?;
+        let slot = self.outbox.iter_mut().find(|slot| slot.get().is_some_and(&is_its))?;
         slot.take().map(|entry| (entry.id, entry.about))
     }
 }

@@ -8,10 +8,7 @@ pub(super) struct Slot<T> {
 
 impl<T> Slot<T> {
     /// Nothing in it, nothing to tell the store.
-    pub(super) const EMPTY: Self = Self {
-        value: None,
-        changed: false,
-    };
+    pub(super) const EMPTY: Self = Self { value: None, changed: false };
 
     pub(super) const fn get(&self) -> Option<&T> {
         self.value.as_ref()

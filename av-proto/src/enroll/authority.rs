@@ -105,15 +105,7 @@ impl Invite {
     pub fn create(rng: &mut dyn CryptoRng, role: Role, expires_at: u64) -> (Self, InviteText) {
         let text = InviteText::generate(rng);
         let keys = InviteKeys::derive(&text);
-        (
-            Self {
-                keys,
-                role,
-                expires_at,
-                state: InviteState::Open,
-            },
-            text,
-        )
+        (Self { keys, role, expires_at, state: InviteState::Open }, text)
     }
 
     /// The hash under which the relay knows it.
@@ -182,13 +174,7 @@ impl Invite {
         }
         let bundle = Bundle::decode(request.bundle).ok()?.verify(&device).ok()?;
         let (name, platform) = self.keys.open_name(request.sealed_name).ok()?;
-        Some(VerifiedRequest {
-            device,
-            transcript,
-            bundle,
-            name,
-            platform,
-        })
+        Some(VerifiedRequest { device, transcript, bundle, name, platform })
     }
 
     /// Marks this device as the one that is approved and returns the psk for the sessions with it.
@@ -243,12 +229,7 @@ impl Invite {
             5 => InviteState::Leaked(Some(DeviceId(*reader.array()?))),
             _ => return Err(CodecError),
         };
-        Ok(Self {
-            keys,
-            role,
-            expires_at,
-            state,
-        })
+        Ok(Self { keys, role, expires_at, state })
     }
 }
 

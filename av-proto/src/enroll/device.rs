@@ -72,20 +72,9 @@ impl Requested {
         let device = identity.public().to_bytes();
         let transcript =
             EnrollTranscript::new(keys.lookup(), &device, &bundle, &sealed_name).map_err(|_| CryptoError)?;
-        let pop = identity
-            .signing()
-            .sign(SignaturePurpose::Enroll, &[&transcript.0])?;
+        let pop = identity.signing().sign(SignaturePurpose::Enroll, &[&transcript.0])?;
         let tag = keys.enroll_tag(&transcript)?;
-        Ok(Self {
-            keys,
-            bundle,
-            sealed_name,
-            pop,
-            tag,
-            transcript,
-            link_key,
-            inviter,
-        })
+        Ok(Self { keys, bundle, sealed_name, pop, tag, transcript, link_key, inviter })
     }
 
     /// Writes the `Enroll` frame into `out` and returns the bytes written.
@@ -121,39 +110,27 @@ impl Requested {
         }
         let root = grant.chain().claimed_root().map_err(|_| CryptoError)?;
         let tenant_id = TenantId::of_root(&root);
-        let certified = grant
-            .chain()
-            .verify(&tenant_id, |_| false)
-            .map_err(|_| CryptoError)?;
+        let certified = grant.chain().verify(&tenant_id, |_| false).map_err(|_| CryptoError)?;
         let approver = *certified.issuer().ok_or(CryptoError)?;
         let is_inviter = self.inviter.is_none_or(|inviter| inviter == approver.device_id());
         if certified.public() != identity.public() || approver.role != Role::Owner || !is_inviter {
             return Err(CryptoError);
         }
-        let activation = identity.signing().sign(
-            SignaturePurpose::Activate,
-            &[&self.transcript.0, &grant.chain().hash()],
-        )?;
+        let activation = identity
+            .signing()
+            .sign(SignaturePurpose::Activate, &[&self.transcript.0, &grant.chain().hash()])?;
         let membership = Membership::of_chain(grant.chain).map_err(|_| CryptoError)?;
         let mut serials = Vec::<_, MAX_OWNERS>::new();
         for serial in grant.serials.iter() {
             serials.push(serial).map_err(|_| CryptoError)?;
         }
-        Ok(VerifiedGrant {
-            membership,
-            approver,
-            serials: OwnerSerials::new(serials),
-            activation,
-        })
+        Ok(VerifiedGrant { membership, approver, serials: OwnerSerials::new(serials), activation })
     }
 
     /// Takes a verified grant in; the invite's keys but the psk are wiped. Returns the approving owner and the psk
     /// for the sessions with it beside the new state.
     pub fn accept(self, grant: VerifiedGrant) -> (Granted, DevicePublic, OwnerSerials, Secret<32>) {
-        let granted = Granted {
-            membership: grant.membership,
-            activation: grant.activation,
-        };
+        let granted = Granted { membership: grant.membership, activation: grant.activation };
         (granted, grant.approver, grant.serials, self.keys.into_psk())
     }
 
@@ -166,9 +143,7 @@ impl Requested {
         writer.bytes(&self.transcript.0)?;
         writer.bytes(&self.link_key)?;
         writer.flag(self.inviter.is_some())?;
-        self.inviter
-            .as_ref()
-            .map_or(Ok(()), |inviter| writer.bytes(inviter.as_bytes()))
+        self.inviter.as_ref().map_or(Ok(()), |inviter| writer.bytes(inviter.as_bytes()))
     }
 
     pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, CodecError> {
@@ -180,11 +155,7 @@ impl Requested {
             tag: *reader.array()?,
             transcript: EnrollTranscript(*reader.array()?),
             link_key: *reader.array()?,
-            inviter: if reader.flag()? {
-                Some(DeviceId(*reader.array()?))
-            } else {
-                None
-            },
+            inviter: if reader.flag()? { Some(DeviceId(*reader.array()?)) } else { None },
         })
     }
 }
@@ -220,9 +191,6 @@ impl Granted {
     }
 
     pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, CodecError> {
-        Ok(Self {
-            membership: Membership::read(reader)?,
-            activation: Signature(*reader.array()?),
-        })
+        Ok(Self { membership: Membership::read(reader)?, activation: Signature(*reader.array()?) })
     }
 }

@@ -44,11 +44,7 @@ impl Membership {
     fn of_chain(chain: &[u8]) -> Result<Self, CodecError> {
         let root = Chain::new(chain).claimed_root()?;
         let chain = Vec::from_slice(chain).map_err(|_| CodecError)?;
-        Ok(Self {
-            tenant_id: TenantId::of_root(&root),
-            root,
-            chain,
-        })
+        Ok(Self { tenant_id: TenantId::of_root(&root), root, chain })
     }
 
     /// The tenant.

@@ -108,11 +108,7 @@ pub(super) fn sign_cert<'o>(
 ) -> Result<&'o [u8], CryptoError> {
     let body = cert.to_bytes();
     let signature = issuer.sign(SignaturePurpose::Cert, &[&body])?;
-    let object = Unverified {
-        kind: SignedKind::Cert,
-        body: body[..].into(),
-        signature,
-    };
+    let object = Unverified { kind: SignedKind::Cert, body: body[..].into(), signature };
     object.encode(out).map_err(|_| CryptoError)
 }
 
@@ -147,10 +143,7 @@ impl Founding {
     }
 
     pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, CodecError> {
-        Ok(Self {
-            membership: Membership::read(reader)?,
-            signature: Signature(*reader.array()?),
-        })
+        Ok(Self { membership: Membership::read(reader)?, signature: Signature(*reader.array()?) })
     }
 }
 

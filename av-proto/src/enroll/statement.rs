@@ -30,10 +30,7 @@ impl OwnerSerials {
 
     /// The last serial of this owner; 0 before its first statement.
     pub fn last(&self, owner: &DeviceId) -> u64 {
-        self.known
-            .iter()
-            .find(|known| known.owner == *owner)
-            .map_or(0, |known| known.serial)
+        self.known.iter().find(|known| known.owner == *owner).map_or(0, |known| known.serial)
     }
 
     /// All of them, as a grant carries them.
@@ -49,13 +46,7 @@ impl OwnerSerials {
                 known.serial = serial;
                 true
             }
-            None => self
-                .known
-                .push(OwnerSerial {
-                    owner: *owner,
-                    serial,
-                })
-                .is_ok(),
+            None => self.known.push(OwnerSerial { owner: *owner, serial }).is_ok(),
         }
     }
 
@@ -70,10 +61,7 @@ impl OwnerSerials {
     pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, CodecError> {
         let mut known = Vec::new();
         for _ in 0..reader.u8()? {
-            let serial = OwnerSerial {
-                owner: DeviceId(*reader.array()?),
-                serial: reader.u64()?,
-            };
+            let serial = OwnerSerial { owner: DeviceId(*reader.array()?), serial: reader.u64()? };
             known.push(serial).map_err(|_| CodecError)?;
         }
         Ok(Self { known })
@@ -93,13 +81,7 @@ pub fn sign_statement<'o>(
     let kind: SignedKind = statement.kind();
     let purpose: SignaturePurpose = kind.purpose();
     let signature = issuer.sign(purpose, &[&body])?;
-    Unverified {
-        kind,
-        body: body[..].into(),
-        signature,
-    }
-    .encode(out)
-    .map_err(|_| CryptoError)
+    Unverified { kind, body: body[..].into(), signature }.encode(out).map_err(|_| CryptoError)
 }
 
 /// Verifies a statement for this device: of its tenant, by the root or by an owner on its own chain, with a serial
@@ -117,9 +99,5 @@ pub fn verify_statement<'b>(
     let key = membership.issuer_key(&statement.issuer).ok_or(CryptoError)?;
     object.verify(&key).map_err(|_| CryptoError)?;
     let is_new = statement.serial > serials.last(&statement.issuer);
-    if statement.tenant_id == *membership.tenant_id() && is_new {
-        Ok(statement)
-    } else {
-        Err(CryptoError)
-    }
+    if statement.tenant_id == *membership.tenant_id() && is_new { Ok(statement) } else { Err(CryptoError) }
 }

@@ -23,10 +23,7 @@ const SEPARATOR: u8 = 0;
 /// Behind the platform, before the zeros.
 const END: u8 = 0x80;
 
-const _: () = assert!(
-    NAME_MAX + 1 + PLATFORM_MAX + 1 == PADDED,
-    "every name and platform fit"
-);
+const _: () = assert!(NAME_MAX + 1 + PLATFORM_MAX + 1 == PADDED, "every name and platform fit");
 
 /// What both ends of an invite derive from its token; the token itself is then wiped. 160 bytes.
 pub struct InviteKeys {
@@ -45,13 +42,7 @@ impl InviteKeys {
     pub fn derive(invite: &InviteText) -> Self {
         let [lookup, enroll_key, grant_key, psk, name_key] =
             derive_keys(labels::kdf::INVITE, &[invite.token()], &[]);
-        Self {
-            lookup: *lookup.expose(),
-            enroll_key,
-            grant_key,
-            psk,
-            name_key,
-        }
+        Self { lookup: *lookup.expose(), enroll_key, grant_key, psk, name_key }
     }
 
     /// 32 bytes: what the enrolling device shows the relay, which stores only their hash.
@@ -86,19 +77,10 @@ impl InviteKeys {
         let mut sealed = [0; SEALED_NAME];
         let (nonce, rest) = sealed.split_first_chunk_mut::<NONCE>().ok_or(CryptoError)?;
         let (padded, tag) = rest.split_first_chunk_mut::<PADDED>().ok_or(CryptoError)?;
-        let plain = name
-            .bytes()
-            .chain([SEPARATOR])
-            .chain(platform.bytes())
-            .chain([END]);
+        let plain = name.bytes().chain([SEPARATOR]).chain(platform.bytes()).chain([END]);
         padded.iter_mut().zip(plain).for_each(|(slot, byte)| *slot = byte);
         rng.fill_bytes(nonce);
-        tag.copy_from_slice(&XChaCha20Poly1305::seal(
-            &self.name_key,
-            nonce,
-            &self.lookup,
-            padded,
-        )?);
+        tag.copy_from_slice(&XChaCha20Poly1305::seal(&self.name_key, nonce, &self.lookup, padded)?);
         Ok(sealed)
     }
 
@@ -117,18 +99,11 @@ impl InviteKeys {
 
         let end = plain.iter().rposition(|byte| *byte != 0).ok_or(CryptoError)?;
         let (texts, mark) = plain.split_at_checked(end).ok_or(CryptoError)?;
-        let separator = texts
-            .iter()
-            .position(|byte| *byte == SEPARATOR)
-            .ok_or(CryptoError)?;
+        let separator = texts.iter().position(|byte| *byte == SEPARATOR).ok_or(CryptoError)?;
         let (name, platform) = texts.split_at_checked(separator).ok_or(CryptoError)?;
         let name = text(name)?;
         let platform = text(platform.get(1..).ok_or(CryptoError)?)?;
-        if mark.first() == Some(&END) {
-            Ok((name, platform))
-        } else {
-            Err(CryptoError)
-        }
+        if mark.first() == Some(&END) { Ok((name, platform)) } else { Err(CryptoError) }
     }
 
     /// 32 bytes: the enrolling device's proof to the inviting device that it holds the token.
@@ -158,18 +133,12 @@ impl InviteKeys {
         next_link_key: &[u8; 32],
         serials: &[OwnerSerial],
     ) -> Result<[u8; 32], CryptoError> {
-        let origin_len = u16::try_from(origin.len())
-            .map_err(|_| CryptoError)?
-            .to_be_bytes();
-        let count = u16::try_from(serials.len())
-            .map_err(|_| CryptoError)?
-            .to_be_bytes();
+        let origin_len = u16::try_from(origin.len()).map_err(|_| CryptoError)?.to_be_bytes();
+        let count = u16::try_from(serials.len()).map_err(|_| CryptoError)?.to_be_bytes();
         let mut list = Vec::<u8, { MAX_OWNERS * 24 }>::new();
         for serial in serials {
-            list.extend_from_slice(serial.owner.as_bytes())
-                .map_err(|_| CryptoError)?;
-            list.extend_from_slice(&serial.serial.to_be_bytes())
-                .map_err(|_| CryptoError)?;
+            list.extend_from_slice(serial.owner.as_bytes()).map_err(|_| CryptoError)?;
+            list.extend_from_slice(&serial.serial.to_be_bytes()).map_err(|_| CryptoError)?;
         }
         mac(
             &self.grant_key,
@@ -225,9 +194,5 @@ fn is_plain(text: &str) -> bool {
 
 fn text<const N: usize>(bytes: &[u8]) -> Result<String<N>, CryptoError> {
     let text = str::from_utf8(bytes).map_err(|_| CryptoError)?;
-    if is_plain(text) {
-        text.try_into().map_err(|_| CryptoError)
-    } else {
-        Err(CryptoError)
-    }
+    if is_plain(text) { text.try_into().map_err(|_| CryptoError) } else { Err(CryptoError) }
 }

@@ -128,7 +128,9 @@ impl fmt::Display for InviteUrl {
             write!(f, "&owner={owner}")?;
         }
         f.write_str("#")?;
-        crockford::with_symbols::<SYMBOLS, _>(labels::hash::INVITE, self.token.token(), |text| f.write_str(text))
+        crockford::with_symbols::<SYMBOLS, _>(labels::hash::INVITE, self.token.token(), |text| {
+            f.write_str(text)
+        })
     }
 }
 

@@ -37,13 +37,7 @@ impl Identity {
 
     fn assemble(signing: SigningSecret, agreement: AgreementSecret, public: DevicePublic) -> Self {
         let fingerprint = public.fingerprint();
-        Self {
-            signing,
-            agreement,
-            public,
-            fingerprint,
-            device_id: fingerprint.device_id(),
-        }
+        Self { signing, agreement, public, fingerprint, device_id: fingerprint.device_id() }
     }
 
     /// What others know of the device.

@@ -31,28 +31,14 @@ impl SecretPrekey {
     const LEN: usize = 4 + 8 + 4 + 32 + 32;
 
     fn generate(rng: &mut dyn CryptoRng, id: u32, signed_id: u32, created_at: u64) -> Self {
-        Self {
-            id,
-            created_at,
-            signed_id,
-            secret: AgreementSecret::generate(rng),
-        }
+        Self { id, created_at, signed_id, secret: AgreementSecret::generate(rng) }
     }
 
     fn sign(&self, kind: PrekeyKind, identity: &Identity) -> Result<SignedPrekey, CryptoError> {
         let key = *self.secret.public();
-        let record = Prekey {
-            kind,
-            id: self.id,
-            created_at: self.created_at,
-            key,
-        }
-        .to_bytes();
+        let record = Prekey { kind, id: self.id, created_at: self.created_at, key }.to_bytes();
         let parts: [&[u8]; 2] = [identity.device_id().as_bytes(), &record];
-        Ok(SignedPrekey {
-            record,
-            signature: identity.signing().sign(SignaturePurpose::Prekey, &parts)?,
-        })
+        Ok(SignedPrekey { record, signature: identity.signing().sign(SignaturePurpose::Prekey, &parts)? })
     }
 
     fn write(&self, writer: &mut Writer<'_>) -> Result<(), CodecError> {
@@ -86,12 +72,7 @@ impl<const ONE_TIME: usize> Prekeys<ONE_TIME> {
         if let Some(slot) = one_time.first_mut() {
             *slot = Some(SecretPrekey::generate(rng, 2, 1, created_at));
         }
-        Self {
-            current,
-            previous: None,
-            one_time,
-            next_id: 3,
-        }
+        Self { current, previous: None, one_time, next_id: 3 }
     }
 
     /// The current signed prekey and the one-time prekey with the least id, signed.
@@ -102,9 +83,7 @@ impl<const ONE_TIME: usize> Prekeys<ONE_TIME> {
         let one_time = self.one_time.iter().flatten().min_by_key(|prekey| prekey.id);
         Ok(Bundle {
             signed: self.current.sign(PrekeyKind::Signed, identity)?,
-            one_time: one_time
-                .map(|prekey| prekey.sign(PrekeyKind::OneTime, identity))
-                .transpose()?,
+            one_time: one_time.map(|prekey| prekey.sign(PrekeyKind::OneTime, identity)).transpose()?,
         })
     }
 
@@ -116,11 +95,7 @@ impl<const ONE_TIME: usize> Prekeys<ONE_TIME> {
 
     /// The one-time prekey with this id, if it was not consumed.
     pub fn one_time_secret(&self, id: u32) -> Option<&AgreementSecret> {
-        self.one_time
-            .iter()
-            .flatten()
-            .find(|prekey| prekey.id == id)
-            .map(|prekey| &prekey.secret)
+        self.one_time.iter().flatten().find(|prekey| prekey.id == id).map(|prekey| &prekey.secret)
     }
 
     /// Wipes the one-time prekey with this id; whether there was one.
@@ -163,10 +138,7 @@ impl<const ONE_TIME: usize> Prekeys<ONE_TIME> {
             return false;
         };
         let next = SecretPrekey::generate(rng, self.next_id, self.next_id, created_at);
-        let replaced = SecretPrekey {
-            secret: self.current.secret.duplicate(),
-            ..self.current
-        };
+        let replaced = SecretPrekey { secret: self.current.secret.duplicate(), ..self.current };
         if let Some(expired) = self.previous.as_ref().map(|prekey| prekey.id) {
             self.wipe_one_time(|prekey| prekey.signed_id == expired);
         }
@@ -199,11 +171,7 @@ impl<const ONE_TIME: usize> Prekeys<ONE_TIME> {
 
     pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, CodecError> {
         let optional = |reader: &mut Reader<'_>| -> Result<_, CodecError> {
-            if reader.flag()? {
-                SecretPrekey::read(reader).map(Some)
-            } else {
-                Ok(None)
-            }
+            if reader.flag()? { SecretPrekey::read(reader).map(Some) } else { Ok(None) }
         };
         let next_id = reader.u32()?;
         let current = SecretPrekey::read(reader)?;
@@ -212,17 +180,10 @@ impl<const ONE_TIME: usize> Prekeys<ONE_TIME> {
         for slot in &mut one_time {
             *slot = optional(reader)?;
         }
-        let mut ids = core::iter::once(&current)
-            .chain(&previous)
-            .chain(one_time.iter().flatten());
+        let mut ids = core::iter::once(&current).chain(&previous).chain(one_time.iter().flatten());
         if ids.any(|prekey| prekey.id >= next_id) {
             return Err(CodecError);
         }
-        Ok(Self {
-            current,
-            previous,
-            one_time,
-            next_id,
-        })
+        Ok(Self { current, previous, one_time, next_id })
     }
 }

@@ -146,7 +146,8 @@ fn stage(
             if state.chains == u32::MAX {
                 return Err(RatchetError::Exhausted);
             }
-            let step = root::step(&state.root, own, &header.ratchet).map_err(|_| RatchetError::Contradiction)?;
+            let step =
+                root::step(&state.root, own, &header.ratchet).map_err(|_| RatchetError::Contradiction)?;
             let place = chain::skip(&step.chain, header.number, |_| ());
             let (after, message_key) = chain::step(&place);
             Ok((message_key, Change::Step { header, step, after }))

@@ -54,7 +54,8 @@ pub(super) fn encrypt<A: Aead>(
 
     let prefix_len = write_prefix(state, initiator, out)?;
     let header_len = prefix_len + A::NONCE + SEALED;
-    let len = header_len.checked_add(padded).and_then(|len| len.checked_add(TAG)).ok_or(RatchetError::Length)?;
+    let len =
+        header_len.checked_add(padded).and_then(|len| len.checked_add(TAG)).ok_or(RatchetError::Length)?;
     let message = out.get_mut(..len).ok_or(RatchetError::Length)?;
     let (header_blob, ciphertext) = message.split_at_mut_checked(header_len).ok_or(RatchetError::Length)?;
     let (prefix, rest) = header_blob.split_at_mut_checked(prefix_len).ok_or(RatchetError::Length)?;
@@ -92,7 +93,9 @@ pub(super) fn encrypt<A: Aead>(
 
 /// Our step if it is due, with a fresh ratchet key.
 fn due_step(state: &State, rng: &mut dyn CryptoRng) -> Result<Option<DueStep>, RatchetError> {
-    let (Sending::Due, Some(receiving)) = (&state.sending, &state.receiving) else { return Ok(None) };
+    let (Sending::Due, Some(receiving)) = (&state.sending, &state.receiving) else {
+        return Ok(None);
+    };
     let own = AgreementSecret::generate(rng);
     let step = root::step(&state.root, &own, &receiving.ratchet).map_err(|_| RatchetError::Contradiction)?;
     Ok(Some(DueStep { own, step }))

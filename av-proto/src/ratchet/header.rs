@@ -29,7 +29,8 @@ impl Header {
     ) -> Result<[u8; SEALED], CryptoError> {
         let mut sealed = [0; SEALED];
         let (text, tag) = sealed.split_first_chunk_mut::<HEADER>().ok_or(CryptoError)?;
-        let fields = self.ratchet.into_iter().chain(self.previous.to_be_bytes()).chain(self.number.to_be_bytes());
+        let fields =
+            self.ratchet.into_iter().chain(self.previous.to_be_bytes()).chain(self.number.to_be_bytes());
         text.iter_mut().zip(fields).for_each(|(slot, byte)| *slot = byte);
         tag.copy_from_slice(&A::seal(key, nonce, ad, text)?);
         Ok(sealed)

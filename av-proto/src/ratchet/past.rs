@@ -29,13 +29,7 @@ impl PastChains {
     /// None.
     pub(super) const fn new() -> Self {
         Self {
-            chains: [const {
-                PastChain {
-                    chain: 0,
-                    end: 0,
-                    header: Secret::zero(),
-                }
-            }; PAST_CHAINS],
+            chains: [const { PastChain { chain: 0, end: 0, header: Secret::zero() } }; PAST_CHAINS],
             len: 0,
         }
     }

@@ -15,7 +15,11 @@ pub(super) struct RootStep {
 }
 
 /// KDF(root, DH(own, peer), "AV1 root", 96).
-pub(super) fn step(root: &Secret<32>, own: &AgreementSecret, peer: &[u8; 32]) -> Result<RootStep, CryptoError> {
+pub(super) fn step(
+    root: &Secret<32>,
+    own: &AgreementSecret,
+    peer: &[u8; 32],
+) -> Result<RootStep, CryptoError> {
     let agreed = own.agree(peer)?;
     let [root, chain, next_header] = derive_keys(root.expose(), &[agreed.expose()], labels::kdf::ROOT);
     Ok(RootStep { root, chain, next_header })

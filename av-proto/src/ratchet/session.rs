@@ -20,8 +20,8 @@ use crate::x3dh::SessionKeys;
 /// `A` is the AEAD; `SKIP` the number of message keys that are kept for messages that have not come, and the
 /// greatest number of messages that may be missing in a row.
 pub struct Session<A: Aead, const SKIP: usize> {
-    state: State,
-    skipped: SkippedKeys<SKIP>,
+    pub(super) state: State,
+    pub(super) skipped: SkippedKeys<SKIP>,
     aead: PhantomData<fn() -> A>,
 }
 
@@ -115,7 +115,12 @@ impl<A: Aead, const SKIP: usize> Session<A, SKIP> {
     ///
     /// # Errors
     /// [`RatchetError::Length`] for a block that is not allowed, or lengths that no message has.
-    pub fn sealed_len(&self, initiator_len: usize, body_len: usize, block: usize) -> Result<usize, RatchetError> {
+    pub fn sealed_len(
+        &self,
+        initiator_len: usize,
+        body_len: usize,
+        block: usize,
+    ) -> Result<usize, RatchetError> {
         encrypt::sealed_len::<A>(&self.state, initiator_len, body_len, block)
     }
 

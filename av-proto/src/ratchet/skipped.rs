@@ -33,29 +33,12 @@ impl<const SKIP: usize> SkippedKeys<SKIP> {
 
     /// None.
     pub(super) const fn new() -> Self {
-        const {
-            assert!(
-                SKIP >= 1 && SKIP <= MAX_SKIP,
-                "a session skips at least one message"
-            )
-        }
-        Self {
-            keys: [const {
-                SkippedKey {
-                    chain: 0,
-                    number: 0,
-                    key: Secret::zero(),
-                }
-            }; SKIP],
-            len: 0,
-        }
+        const { assert!(SKIP >= 1 && SKIP <= MAX_SKIP, "a session skips at least one message") }
+        Self { keys: [const { SkippedKey { chain: 0, number: 0, key: Secret::zero() } }; SKIP], len: 0 }
     }
 
     pub(super) const fn store(&mut self) -> SkippedStore<'_> {
-        SkippedStore {
-            keys: &mut self.keys,
-            len: &mut self.len,
-        }
+        SkippedStore { keys: &mut self.keys, len: &mut self.len }
     }
 
     pub(super) fn write(&self, writer: &mut Writer<'_>) -> Result<(), CodecError> {
@@ -118,12 +101,7 @@ impl SkippedStore<'_> {
 
     /// Wipes all keys of a chain that is given up.
     pub(super) fn remove_chain(&mut self, chain: u32) {
-        while let Some(index) = self
-            .keys
-            .iter()
-            .take(*self.len)
-            .position(|skipped| skipped.chain == chain)
-        {
+        while let Some(index) = self.keys.iter().take(*self.len).position(|skipped| skipped.chain == chain) {
             self.remove_at(index);
         }
     }
@@ -137,11 +115,7 @@ impl SkippedStore<'_> {
             tail.rotate_left(1);
         }
         if let Some(last) = kept.last_mut() {
-            *last = SkippedKey {
-                chain: 0,
-                number: 0,
-                key: Secret::zero(),
-            };
+            *last = SkippedKey { chain: 0, number: 0, key: Secret::zero() };
             *self.len -= 1;
         }
     }

@@ -151,25 +151,13 @@ impl State {
             sending: Sending::read(reader)?,
             previous: reader.u32()?,
             next_sending_header: secret(reader)?,
-            receiving: if reader.flag()? {
-                Some(ReceivingChain::read(reader)?)
-            } else {
-                None
-            },
+            receiving: if reader.flag()? { Some(ReceivingChain::read(reader)?) } else { None },
             next_receiving_header: secret(reader)?,
             chains: reader.u32()?,
             past: PastChains::read(reader)?,
-            prelude: if reader.flag()? {
-                Some(PendingPrelude::read(reader)?)
-            } else {
-                None
-            },
+            prelude: if reader.flag()? { Some(PendingPrelude::read(reader)?) } else { None },
         };
-        if state.is_consistent() {
-            Ok(state)
-        } else {
-            Err(CodecError)
-        }
+        if state.is_consistent() { Ok(state) } else { Err(CodecError) }
     }
 
     /// What every sequence of steps leaves true; a record without it is none that this crate wrote.
@@ -244,11 +232,7 @@ fn secret(reader: &mut Reader<'_>) -> Result<Secret<32>, CodecError> {
 
 fn count(reader: &mut Reader<'_>) -> Result<u32, CodecError> {
     let count = reader.u32()?;
-    if count <= MAX_CHAIN_MESSAGES {
-        Ok(count)
-    } else {
-        Err(CodecError)
-    }
+    if count <= MAX_CHAIN_MESSAGES { Ok(count) } else { Err(CodecError) }
 }
 
 fn pair(reader: &mut Reader<'_>) -> Result<AgreementSecret, CodecError> {

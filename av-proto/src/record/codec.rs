@@ -30,11 +30,7 @@ impl<'b> Writer<'b> {
     /// A writer that tells `mark` where in the buffer each secret stands.
     #[cfg(any(test, feature = "testing"))]
     pub fn marking(buffer: &'b mut [u8], mark: &'b mut dyn FnMut(core::ops::Range<usize>)) -> Self {
-        Self {
-            buffer,
-            written: 0,
-            mark: Some(mark),
-        }
+        Self { buffer, written: 0, mark: Some(mark) }
     }
 
     /// Bytes written so far.
@@ -53,10 +49,7 @@ impl<'b> Writer<'b> {
     /// [`CodecError`] when the buffer is full; so do all the writers below.
     pub fn bytes(&mut self, bytes: &[u8]) -> Result<(), CodecError> {
         let end = self.written.checked_add(bytes.len()).ok_or(CodecError)?;
-        self.buffer
-            .get_mut(self.written..end)
-            .ok_or(CodecError)?
-            .copy_from_slice(bytes);
+        self.buffer.get_mut(self.written..end).ok_or(CodecError)?.copy_from_slice(bytes);
         self.written = end;
         Ok(())
     }

@@ -31,15 +31,8 @@ pub enum RecordKind {
 
 impl RecordKind {
     /// Every kind, in the order of its number.
-    pub const ALL: [Self; 7] = [
-        Self::Identity,
-        Self::Meta,
-        Self::Prekeys,
-        Self::Peer,
-        Self::Invite,
-        Self::Outbox,
-        Self::Inbox,
-    ];
+    pub const ALL: [Self; 7] =
+        [Self::Identity, Self::Meta, Self::Prekeys, Self::Peer, Self::Invite, Self::Outbox, Self::Inbox];
 }
 
 /// 3 bytes: which record; kind(1) ‖ index(u16).
@@ -70,10 +63,7 @@ impl RecordKey {
     pub fn from_bytes(bytes: &[u8; Self::LEN]) -> Option<Self> {
         let [kind, high, low] = *bytes;
         let kind = RecordKind::ALL.into_iter().find(|known| *known as u8 == kind)?;
-        Some(Self {
-            kind,
-            index: u16::from_be_bytes([high, low]),
-        })
+        Some(Self { kind, index: u16::from_be_bytes([high, low]) })
     }
 }
 

@@ -39,9 +39,7 @@ impl Seal {
 
     /// A seal under a 32-byte key, which it takes over and wipes in the end.
     pub const fn new(key: [u8; 32]) -> Self {
-        Self {
-            key: Secret::new(key),
-        }
+        Self { key: Secret::new(key) }
     }
 
     /// Seals in place the record of `len` bytes that stands at [`Seal::PREFIX`] in `buffer`, and returns the
@@ -56,9 +54,7 @@ impl Seal {
         rng: &mut dyn CryptoRng,
         buffer: &'o mut [u8],
     ) -> Result<&'o [u8], SealError> {
-        let sealed = buffer
-            .get_mut(..len.saturating_add(Self::OVERHEAD))
-            .ok_or(SealError::TooLong)?;
+        let sealed = buffer.get_mut(..len.saturating_add(Self::OVERHEAD)).ok_or(SealError::TooLong)?;
         let (prefix, rest) = sealed.split_at_mut(Self::PREFIX);
         let (body, tag_slot) = rest.split_at_mut(len);
         let (version, nonce) = prefix.split_at_mut(1);

@@ -12,9 +12,7 @@ fn sealed(seal: &Seal) -> Vec<u8> {
     let mut buffer = vec![0; Seal::OVERHEAD + RECORD.len()];
     buffer[Seal::PREFIX..Seal::PREFIX + RECORD.len()].copy_from_slice(RECORD);
     let mut rng = ChaCha20Rng::from_seed([5; 32]);
-    seal.seal_in_place(KEY, RECORD.len(), &mut rng, &mut buffer)
-        .expect("room")
-        .to_vec()
+    seal.seal_in_place(KEY, RECORD.len(), &mut rng, &mut buffer).expect("room").to_vec()
 }
 
 fn open(seal: &Seal, key: RecordKey, sealed: &[u8]) -> Result<Vec<u8>, SealError> {
@@ -27,23 +25,10 @@ fn a_sealed_record_opens_with_its_key_in_its_place_only() {
     let seal = Seal::new([1; 32]);
     let bytes = sealed(&seal);
     assert_eq!(open(&seal, KEY, &bytes).as_deref(), Ok(RECORD));
-    assert!(
-        !bytes.windows(RECORD.len()).any(|window| window == RECORD),
-        "nothing of it stands in the clear"
-    );
-    assert_eq!(
-        open(&Seal::new([2; 32]), KEY, &bytes),
-        Err(SealError::DoesNotOpen)
-    );
-    for other in [
-        RecordKey::new(RecordKind::Peer, 4),
-        RecordKey::new(RecordKind::Inbox, 3),
-    ] {
-        assert_eq!(
-            open(&seal, other, &bytes),
-            Err(SealError::DoesNotOpen),
-            "{other:?}"
-        );
+    assert!(!bytes.windows(RECORD.len()).any(|window| window == RECORD), "nothing of it stands in the clear");
+    assert_eq!(open(&Seal::new([2; 32]), KEY, &bytes), Err(SealError::DoesNotOpen));
+    for other in [RecordKey::new(RecordKind::Peer, 4), RecordKey::new(RecordKind::Inbox, 3)] {
+        assert_eq!(open(&seal, other, &bytes), Err(SealError::DoesNotOpen), "{other:?}");
     }
 }
 
@@ -75,10 +60,7 @@ fn a_buffer_that_is_too_small_is_an_error() {
     assert_eq!(seal.open(KEY, &bytes, &mut small), Err(SealError::TooLong));
     let mut rng = ChaCha20Rng::from_seed([5; 32]);
     let mut short = [0; Seal::OVERHEAD];
-    assert_eq!(
-        seal.seal_in_place(KEY, 1, &mut rng, &mut short),
-        Err(SealError::TooLong)
-    );
+    assert_eq!(seal.seal_in_place(KEY, 1, &mut rng, &mut short), Err(SealError::TooLong));
 }
 
 #[test]

@@ -57,12 +57,7 @@ impl Prekey {
             4 => PrekeyKind::OneTime,
             _ => return Err(DecodeError),
         };
-        let prekey = Self {
-            kind,
-            id: reader.u32()?,
-            created_at: reader.u64()?,
-            key: *reader.array()?,
-        };
+        let prekey = Self { kind, id: reader.u32()?, created_at: reader.u64()?, key: *reader.array()? };
         reader.end()?;
         Ok(prekey)
     }
@@ -185,21 +180,15 @@ impl Bundle {
     /// [`InvalidSignature`].
     pub fn verify(&self, device: &DevicePublic) -> Result<VerifiedBundle, InvalidSignature> {
         let of_kind = |prekey: &SignedPrekey, kind| {
-            prekey.verify(device).and_then(|key| {
-                if key.kind == kind {
-                    Ok(key)
-                } else {
-                    Err(InvalidSignature)
-                }
-            })
+            prekey.verify(device).and_then(
+                |key| {
+                    if key.kind == kind { Ok(key) } else { Err(InvalidSignature) }
+                },
+            )
         };
         Ok(VerifiedBundle {
             signed: of_kind(&self.signed, PrekeyKind::Signed)?,
-            one_time: self
-                .one_time
-                .as_ref()
-                .map(|key| of_kind(key, PrekeyKind::OneTime))
-                .transpose()?,
+            one_time: self.one_time.as_ref().map(|key| of_kind(key, PrekeyKind::OneTime)).transpose()?,
         })
     }
 }

@@ -41,11 +41,7 @@ pub fn decode<'b, T: Decode<'b, ()> + Encode<()>>(bytes: &'b [u8]) -> Result<T, 
     let value: T = minicbor::decode(bytes)?;
     let mut comparer = Comparer { rest: bytes };
     minicbor::encode(&value, &mut comparer).map_err(|_| DecodeError)?;
-    if comparer.rest.is_empty() {
-        Ok(value)
-    } else {
-        Err(DecodeError)
-    }
+    if comparer.rest.is_empty() { Ok(value) } else { Err(DecodeError) }
 }
 
 /// Encodes `value` at the start of `buffer` and returns the bytes written.

@@ -59,17 +59,8 @@ impl DeviceCert {
         let tenant_id = TenantId(*reader.array()?);
         let device_id = DeviceId(*reader.array()?);
         let device = DevicePublic::from_bytes(reader.bytes(DevicePublic::LEN)?)?;
-        let cert = Self {
-            tenant_id,
-            device,
-            issued_at: reader.u64()?,
-            issuer: DeviceId(*reader.array()?),
-        };
+        let cert = Self { tenant_id, device, issued_at: reader.u64()?, issuer: DeviceId(*reader.array()?) };
         reader.end()?;
-        if cert.device_id() == device_id {
-            Ok(cert)
-        } else {
-            Err(DecodeError)
-        }
+        if cert.device_id() == device_id { Ok(cert) } else { Err(DecodeError) }
     }
 }

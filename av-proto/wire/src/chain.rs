@@ -131,11 +131,7 @@ impl<'b> Chain<'b> {
                 (subject, subject_issuer) = (Some(cert), issuer);
             }
         }
-        Ok(VerifiedDevice {
-            cert: subject.ok_or(InvalidChain)?,
-            issuer: subject_issuer,
-            root,
-        })
+        Ok(VerifiedDevice { cert: subject.ok_or(InvalidChain)?, issuer: subject_issuer, root })
     }
 
     /// The first certificate, unverified: whom the chain claims to certify.
@@ -190,10 +186,8 @@ impl<'b> Chain<'b> {
         }
         let mut cursor = minicbor::encode::write::Cursor::new(&mut *buffer);
         let mut encoder = minicbor::Encoder::new(&mut cursor);
-        let result = encoder
-            .array(2 + issuers.len() as u64)
-            .and_then(|e| e.bytes(root))
-            .and_then(|e| e.bytes(first));
+        let result =
+            encoder.array(2 + issuers.len() as u64).and_then(|e| e.bytes(root)).and_then(|e| e.bytes(first));
         let mut encoder = result.map_err(|_| EncodeError)?;
         for issuer in issuers {
             encoder = encoder.bytes(issuer).map_err(|_| EncodeError)?;

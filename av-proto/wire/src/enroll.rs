@@ -51,16 +51,9 @@ impl EnrollTranscript {
         if bundle.len() > MAX_BUNDLE || sealed_name.len() != SEALED_NAME {
             return Err(DecodeError);
         }
-        let length = |part: &[u8]| {
-            u16::try_from(part.len())
-                .map(u16::to_be_bytes)
-                .map_err(|_| DecodeError)
-        };
+        let length = |part: &[u8]| u16::try_from(part.len()).map(u16::to_be_bytes).map_err(|_| DecodeError);
         let lengths = [length(bundle)?, length(sealed_name)?];
-        Ok(Self(h256(
-            labels::hash::ENROLL,
-            &[lookup, device, &lengths[0], bundle, &lengths[1], sealed_name],
-        )))
+        Ok(Self(h256(labels::hash::ENROLL, &[lookup, device, &lengths[0], bundle, &lengths[1], sealed_name])))
     }
 }
 
@@ -85,12 +78,7 @@ impl EnrollRequest<'_> {
     pub fn verify_possession(&self) -> Result<(DevicePublic, EnrollTranscript), InvalidSignature> {
         let device = DevicePublic::from_bytes(&self.device).map_err(|_| InvalidSignature)?;
         let transcript = self.transcript().map_err(|_| InvalidSignature)?;
-        verify(
-            &device.identity_key,
-            SignaturePurpose::Enroll,
-            &[&transcript.0],
-            &self.pop,
-        )?;
+        verify(&device.identity_key, SignaturePurpose::Enroll, &[&transcript.0], &self.pop)?;
         Ok((device, transcript))
     }
 }
@@ -105,10 +93,5 @@ pub fn verify_activation(
     chain_hash: &[u8; 32],
     signature: &Signature,
 ) -> Result<(), InvalidSignature> {
-    verify(
-        &device.identity_key,
-        SignaturePurpose::Activate,
-        &[&transcript.0, chain_hash],
-        signature,
-    )
+    verify(&device.identity_key, SignaturePurpose::Activate, &[&transcript.0, chain_hash], signature)
 }

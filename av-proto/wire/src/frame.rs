@@ -80,19 +80,10 @@ pub fn authentication_message(
     origin: &Origin,
 ) -> Result<SignedMessage, InvalidSignature> {
     let origin = origin.as_str().as_bytes();
-    let length = u16::try_from(origin.len())
-        .map_err(|_| InvalidSignature)?
-        .to_be_bytes();
+    let length = u16::try_from(origin.len()).map_err(|_| InvalidSignature)?.to_be_bytes();
     signed_message(
         SignaturePurpose::Auth,
-        &[
-            &[link as u8],
-            channel,
-            tenant.as_bytes(),
-            device.as_bytes(),
-            &length,
-            origin,
-        ],
+        &[&[link as u8], channel, tenant.as_bytes(), device.as_bytes(), &length, origin],
     )
 }
 
@@ -105,16 +96,9 @@ pub fn founding_message(
     origin: &Origin,
     founder: &DeviceId,
 ) -> Result<SignedMessage, InvalidSignature> {
-    let length = u16::try_from(origin.as_str().len())
-        .map_err(|_| InvalidSignature)?
-        .to_be_bytes();
+    let length = u16::try_from(origin.as_str().len()).map_err(|_| InvalidSignature)?.to_be_bytes();
     signed_message(
         SignaturePurpose::Found,
-        &[
-            tenant.as_bytes(),
-            &length,
-            origin.as_str().as_bytes(),
-            founder.as_bytes(),
-        ],
+        &[tenant.as_bytes(), &length, origin.as_str().as_bytes(), founder.as_bytes()],
     )
 }

@@ -90,10 +90,6 @@ impl<'b> Reader<'b> {
     /// # Errors
     /// [`DecodeError`] when something is.
     pub const fn end(self) -> Result<(), DecodeError> {
-        if self.rest.is_empty() {
-            Ok(())
-        } else {
-            Err(DecodeError)
-        }
+        if self.rest.is_empty() { Ok(()) } else { Err(DecodeError) }
     }
 }

@@ -25,9 +25,7 @@ enum Inner<'b, T> {
 impl<'b, T> List<'b, T> {
     /// A list of these items.
     pub const fn new(items: &'b [T]) -> Self {
-        Self {
-            inner: Inner::Items(items),
-        }
+        Self { inner: Inner::Items(items) }
     }
 
     /// Number of items.
@@ -53,9 +51,7 @@ impl<'b, T: Copy + Decode<'b, ()>> List<'b, T> {
         };
         let mut decoder = Decoder::new(encoded);
         items.iter().copied().chain(core::iter::from_fn(move || {
-            (decoder.position() < encoded.len())
-                .then(|| decoder.decode().ok())
-                .flatten()
+            (decoder.position() < encoded.len()).then(|| decoder.decode().ok()).flatten()
         }))
     }
 }
@@ -70,21 +66,14 @@ impl<'b, T: Copy + Decode<'b, ()> + Eq> Eq for List<'b, T> {}
 
 impl<'b, C, T: Decode<'b, C>> Decode<'b, C> for List<'b, T> {
     fn decode(decoder: &mut Decoder<'b>, context: &mut C) -> Result<Self, Error> {
-        let count = decoder
-            .array()?
-            .ok_or_else(|| Error::message("indefinite length"))?;
+        let count = decoder.array()?.ok_or_else(|| Error::message("indefinite length"))?;
         let start = decoder.position();
         for _ in 0..count {
             let _: T = decoder.decode_with(context)?;
         }
-        let items = decoder
-            .input()
-            .get(start..decoder.position())
-            .ok_or_else(Error::end_of_input)?;
+        let items = decoder.input().get(start..decoder.position()).ok_or_else(Error::end_of_input)?;
         let len = usize::try_from(count).map_err(|_| Error::message("too many items"))?;
-        Ok(Self {
-            inner: Inner::Encoded { items, len },
-        })
+        Ok(Self { inner: Inner::Encoded { items, len } })
     }
 }
 

@@ -20,14 +20,7 @@ pub fn message_id(
     let length = u32::try_from(header_blob.len()).unwrap_or(u32::MAX).to_be_bytes();
     MessageId(h128(
         labels::hash::MESSAGE,
-        &[
-            tenant.as_bytes(),
-            sender.as_bytes(),
-            recipient.as_bytes(),
-            &length,
-            header_blob,
-            ciphertext,
-        ],
+        &[tenant.as_bytes(), sender.as_bytes(), recipient.as_bytes(), &length, header_blob, ciphertext],
     ))
 }
 

@@ -82,11 +82,7 @@ impl Suites {
     /// # Errors
     /// [`DecodeError`] for the empty set and for unknown bits.
     pub const fn from_bits(bits: u32) -> Result<Self, DecodeError> {
-        if bits == 0 || bits & !Self::KNOWN != 0 {
-            Err(DecodeError)
-        } else {
-            Ok(Self(bits))
-        }
+        if bits == 0 || bits & !Self::KNOWN != 0 { Err(DecodeError) } else { Ok(Self(bits)) }
     }
 
     /// Its bits.
@@ -101,9 +97,7 @@ impl Suites {
 
     /// The first suite by strength that both sets hold; both sides compute the same.
     pub fn choose(self, other: Self) -> Option<Suite> {
-        Suite::BY_STRENGTH
-            .into_iter()
-            .find(|suite| self.contains(*suite) && other.contains(*suite))
+        Suite::BY_STRENGTH.into_iter().find(|suite| self.contains(*suite) && other.contains(*suite))
     }
 }
 
@@ -158,11 +152,7 @@ impl DevicePublic {
             agreement_key: *reader.array()?,
         };
         reader.end()?;
-        if public.max_message < MIN_MAX_MESSAGE {
-            Err(DecodeError)
-        } else {
-            Ok(public)
-        }
+        if public.max_message < MIN_MAX_MESSAGE { Err(DecodeError) } else { Ok(public) }
     }
 
     /// 32 bytes that name this device and all its properties.

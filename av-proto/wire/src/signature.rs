@@ -37,9 +37,7 @@ const MAX_SIGNATURE_PREFIX: usize = 4 + 10 + 1;
 /// # Errors
 /// [`InvalidSignature`] when `x` is longer than [`MAX_SIGNED_BODY`].
 pub fn signed_message(purpose: SignaturePurpose, parts: &[&[u8]]) -> Result<SignedMessage, InvalidSignature> {
-    let length = parts
-        .iter()
-        .try_fold(0_usize, |sum, part| sum.checked_add(part.len()));
+    let length = parts.iter().try_fold(0_usize, |sum, part| sum.checked_add(part.len()));
     if length.is_none_or(|length| length > MAX_SIGNED_BODY) {
         return Err(InvalidSignature);
     }
@@ -76,8 +74,7 @@ pub(crate) fn verify_strictly(
     }
     let key = VerifyingKey::from_bytes(key).map_err(|_| InvalidSignature)?;
     let signature = ed25519_dalek::Signature::from_bytes(&signature.0);
-    key.verify_strict(message, &signature)
-        .map_err(|_| InvalidSignature)
+    key.verify_strict(message, &signature).map_err(|_| InvalidSignature)
 }
 
 /// Whether a compressed point's y is below p = 2^255 - 19. `verify_strict` compares R byte for byte and refuses

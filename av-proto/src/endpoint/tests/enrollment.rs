@@ -35,28 +35,17 @@ fn show_from(world: &mut World, enroll: &[u8], late: bool, inviter: DeviceId) ->
     world.owner.endpoint.list_pending().expect("an owner");
     world.owner.drain(&mut world.office);
     let listed = world.owner.sent.last().expect("the call went out").clone();
-    let Ok(ToRelay::ListPending { request }) = av_wire::decode(&listed) else {
-        panic!("a list call")
-    };
-    let Ok(ToRelay::Enroll { request: enroll }) = av_wire::decode(enroll) else {
-        panic!("an enrollment")
-    };
+    let Ok(ToRelay::ListPending { request }) = av_wire::decode(&listed) else { panic!("a list call") };
+    let Ok(ToRelay::Enroll { request: enroll }) = av_wire::decode(enroll) else { panic!("an enrollment") };
     let mut buffer = vec![0; 4_096];
-    let frame = ToDevice::PendingDevice {
-        request,
-        inviter,
-        enroll,
-        late,
-    };
+    let frame = ToDevice::PendingDevice { request, inviter, enroll, late };
     let frame = av_wire::encode(&frame, &mut buffer).expect("room").to_vec();
     world.receive(Side::Owner, &frame).expect("an allowed frame");
     // The post office's own answer is not wanted here.
     world.office.disconnect(Side::Owner);
     world.owner.drain_unheard();
     let mut done = [0; 16];
-    let done = av_wire::encode(&ToDevice::Done { request }, &mut done)
-        .expect("room")
-        .to_vec();
+    let done = av_wire::encode(&ToDevice::Done { request }, &mut done).expect("room").to_vec();
     world.receive(Side::Owner, &done).expect("an allowed frame");
     world.owner.drain_unheard();
     world.connect(Side::Owner);
@@ -73,11 +62,7 @@ fn a_changed_tag_is_an_attack_and_burns_the_invite() {
     assert_eq!(verdict, RequestVerdict::Attack);
     let genuine = enroll_frame(&world.agent);
     let again = show(&mut world, &genuine, false);
-    assert_eq!(
-        again,
-        Some(RequestVerdict::NotOpen),
-        "burnt: not even the genuine request is taken"
-    );
+    assert_eq!(again, Some(RequestVerdict::NotOpen), "burnt: not even the genuine request is taken");
     let device = world.agent.id();
     let result = world.owner.endpoint.approve(NOW, &mut world.owner.rng, &device);
     assert_eq!(result, Err(ApproveError::NoSuchRequest));
@@ -88,10 +73,7 @@ fn another_role_than_the_invites_is_an_attack() {
     let mut world = World::founded();
     let invite = world.invite(Role::Agent);
     world.enroll(&invite, Role::Owner);
-    assert_eq!(
-        world.verdict().map(|(_, verdict)| verdict),
-        Some(RequestVerdict::Attack)
-    );
+    assert_eq!(world.verdict().map(|(_, verdict)| verdict), Some(RequestVerdict::Attack));
 }
 
 #[test]
@@ -101,10 +83,7 @@ fn a_second_device_with_the_token_shows_that_it_leaked_and_neither_is_approved()
     world.enroll(&invite, Role::Agent);
     let first = world.request().expect("the first verifies");
     let second = second_request(&world, &invite);
-    assert_eq!(
-        show(&mut world, &second, true),
-        Some(RequestVerdict::TokenLeaked { approved: false })
-    );
+    assert_eq!(show(&mut world, &second, true), Some(RequestVerdict::TokenLeaked { approved: false }));
     let result = world.owner.endpoint.approve(NOW, &mut world.owner.rng, &first);
     assert_eq!(result, Err(ApproveError::NoSuchRequest));
     world.owner.crash();
@@ -126,10 +105,7 @@ fn a_second_device_after_the_approval_offers_the_revocation() {
     let first = world.request().expect("the first verifies");
     let second = second_request(&world, &invite);
     world.approve(&first);
-    assert_eq!(
-        show(&mut world, &second, true),
-        Some(RequestVerdict::TokenLeaked { approved: true })
-    );
+    assert_eq!(show(&mut world, &second, true), Some(RequestVerdict::TokenLeaked { approved: true }));
     assert_eq!(world.agent.endpoint.phase(), Phase::Active, "offered, not made");
 }
 
@@ -145,18 +121,12 @@ fn second_request(world: &World, invite: &crate::InviteText) -> Vec<u8> {
         name: "thermostat",
         platform: "test",
     };
-    thief
-        .endpoint
-        .enroll(NOW, &mut thief.rng, invite, &options)
-        .expect("an empty endpoint");
+    thief.endpoint.enroll(NOW, &mut thief.rng, invite, &options).expect("an empty endpoint");
     let mut office = crate::testing::PostOffice::new();
     office.connect(Side::Agent, [1; 32]).expect("room");
     thief.endpoint.connected(av_wire::frame::LinkKind::Plain);
     let challenge = office.fetch(Side::Agent).expect("the challenge");
-    thief
-        .endpoint
-        .receive(NOW, &mut thief.rng, &challenge)
-        .expect("a challenge");
+    thief.endpoint.receive(NOW, &mut thief.rng, &challenge).expect("a challenge");
     loop {
         match thief.endpoint.poll(NOW).expect("the request follows") {
             crate::Output::Persist(persist) => {
@@ -174,17 +144,10 @@ fn an_invite_is_not_approved_after_its_time() {
     let invite = world.invite(Role::Agent);
     world.enroll(&invite, Role::Agent);
     let device = world.request().expect("in time");
-    let late = Now {
-        wall: NOW.wall + u64::from(10 * MINUTE) + 1,
-        ..NOW
-    };
+    let late = Now { wall: NOW.wall + u64::from(10 * MINUTE) + 1, ..NOW };
     let result = world.owner.endpoint.approve(late, &mut world.owner.rng, &device);
     assert_eq!(result, Err(ApproveError::InviteOver));
-    assert_eq!(
-        world.owner.endpoint.approve(NOW, &mut world.owner.rng, &device),
-        Ok(()),
-        "nothing changed"
-    );
+    assert_eq!(world.owner.endpoint.approve(NOW, &mut world.owner.rng, &device), Ok(()), "nothing changed");
 }
 
 #[test]
@@ -194,10 +157,7 @@ fn an_invite_of_another_owner_device_is_approved_there() {
     world.enroll(&invite, Role::Agent);
     let request = enroll_frame(&world.agent);
     let other = DeviceId([5; 16]);
-    assert_eq!(
-        show_from(&mut world, &request, false, other),
-        Some(RequestVerdict::InvitedElsewhere(other))
-    );
+    assert_eq!(show_from(&mut world, &request, false, other), Some(RequestVerdict::InvitedElsewhere(other)));
 }
 
 /// A grant as the owner made it, and the world up to its arrival at the agent.
@@ -209,16 +169,8 @@ fn granted() -> (World, Vec<u8>) {
     world.disconnect(Side::Agent);
     world.approve(&device);
     let is_approve = |frame: &&Vec<u8>| matches!(av_wire::decode(frame), Ok(ToRelay::Approve { .. }));
-    let approve = world
-        .owner
-        .sent
-        .iter()
-        .find(is_approve)
-        .expect("it approved")
-        .clone();
-    let Ok(ToRelay::Approve { grant, .. }) = av_wire::decode(&approve) else {
-        panic!("an approval")
-    };
+    let approve = world.owner.sent.iter().find(is_approve).expect("it approved").clone();
+    let Ok(ToRelay::Approve { grant, .. }) = av_wire::decode(&approve) else { panic!("an approval") };
     (world, grant.to_vec())
 }
 
@@ -228,25 +180,17 @@ fn takes(world: &mut World, grant: &[u8]) -> bool {
     world.agent.crash();
     world.agent.endpoint.connected(av_wire::frame::LinkKind::Plain);
     let mut buffer = vec![0; 4_096];
-    let challenge = ToDevice::Challenge {
-        nonce: [3; 32],
-        server_time: 0,
-    };
+    let challenge = ToDevice::Challenge { nonce: [3; 32], server_time: 0 };
     let challenge = av_wire::encode(&challenge, &mut buffer).expect("room").to_vec();
     world.receive(Side::Agent, &challenge).expect("a challenge");
     world.agent.drain_unheard();
-    let granted = av_wire::encode(&ToDevice::Granted { grant: grant.into() }, &mut buffer)
-        .expect("room")
-        .to_vec();
+    let granted =
+        av_wire::encode(&ToDevice::Granted { grant: grant.into() }, &mut buffer).expect("room").to_vec();
     world.agent.events.clear();
     world.receive(Side::Agent, &granted).expect("an allowed frame");
     world.agent.drain_unheard();
     let refused = world.agent.has(&Event::EnrollmentEnded(EndReason::GrantInvalid));
-    assert_eq!(
-        refused,
-        world.agent.records() == before,
-        "a refused grant changes nothing"
-    );
+    assert_eq!(refused, world.agent.records() == before, "a refused grant changes nothing");
     assert_eq!(refused, world.agent.endpoint.phase() == Phase::Enrolling);
     !refused
 }
@@ -261,40 +205,16 @@ fn a_grant_is_taken_only_as_the_owner_made_it() {
     let (mut world, genuine) = granted();
     let grant: Grant<'_> = av_wire::decode(&genuine).expect("a grant");
 
-    let other_origin = Grant {
-        origin: "ws://127.0.0.1:9999",
-        ..grant
-    };
+    let other_origin = Grant { origin: "ws://127.0.0.1:9999", ..grant };
     assert!(!takes(&mut world, &reencoded(&other_origin)), "another origin");
-    let other_link_key = Grant {
-        link_key: [7; 32],
-        ..grant
-    };
-    assert!(
-        !takes(&mut world, &reencoded(&other_link_key)),
-        "another link key"
-    );
-    let announced = Grant {
-        next_link_key: [7; 32],
-        ..grant
-    };
-    assert!(
-        !takes(&mut world, &reencoded(&announced)),
-        "another successor of the link key"
-    );
+    let other_link_key = Grant { link_key: [7; 32], ..grant };
+    assert!(!takes(&mut world, &reencoded(&other_link_key)), "another link key");
+    let announced = Grant { next_link_key: [7; 32], ..grant };
+    assert!(!takes(&mut world, &reencoded(&announced)), "another successor of the link key");
 
     let (_, foreign) = granted_elsewhere();
     let foreign: Grant<'_> = av_wire::decode(&foreign).expect("a grant");
-    assert!(
-        !takes(
-            &mut world,
-            &reencoded(&Grant {
-                chain: foreign.chain,
-                ..grant
-            })
-        ),
-        "another chain"
-    );
+    assert!(!takes(&mut world, &reencoded(&Grant { chain: foreign.chain, ..grant })), "another chain");
     assert!(!takes(&mut world, &reencoded(&foreign)), "a grant for other keys");
 
     for index in 0..genuine.len() {
@@ -313,16 +233,8 @@ fn granted_elsewhere() -> (World, Vec<u8>) {
     let device = world.request().expect("a verified request");
     world.approve(&device);
     let is_approve = |frame: &&Vec<u8>| matches!(av_wire::decode(frame), Ok(ToRelay::Approve { .. }));
-    let approve = world
-        .owner
-        .sent
-        .iter()
-        .find(is_approve)
-        .expect("it approved")
-        .clone();
-    let Ok(ToRelay::Approve { grant, .. }) = av_wire::decode(&approve) else {
-        panic!("an approval")
-    };
+    let approve = world.owner.sent.iter().find(is_approve).expect("it approved").clone();
+    let Ok(ToRelay::Approve { grant, .. }) = av_wire::decode(&approve) else { panic!("an approval") };
     let grant = grant.to_vec();
     (world, grant)
 }
@@ -341,10 +253,7 @@ fn a_grant_from_another_owner_than_the_inviting_one_is_refused() {
         name: "thermostat",
         platform: "test",
     };
-    agent
-        .endpoint
-        .enroll(NOW, &mut agent.rng, &invite, &options)
-        .expect("an empty endpoint");
+    agent.endpoint.enroll(NOW, &mut agent.rng, &invite, &options).expect("an empty endpoint");
     world.connect(Side::Agent);
     world.settle();
     let device = world.request().expect("a verified request");
@@ -358,19 +267,13 @@ fn only_an_owner_invites_and_only_an_empty_endpoint_begins() {
     let mut world = World::talking();
     let agent = &mut world.agent;
     assert_eq!(
-        agent
-            .endpoint
-            .create_invite(NOW, &mut agent.rng, Role::Agent, MINUTE)
-            .map(|_| ()),
+        agent.endpoint.create_invite(NOW, &mut agent.rng, Role::Agent, MINUTE).map(|_| ()),
         Err(EndpointError::NotOwner)
     );
     let origin = origin();
     assert!(agent.endpoint.found(NOW, &mut agent.rng, &origin, "x").is_err());
     let mut fresh = Device::new(Side::Owner, 9);
     for name in ["", "a\nb", "a name of more than forty bytes is not taken"] {
-        assert!(
-            fresh.endpoint.found(NOW, &mut fresh.rng, &origin, name).is_err(),
-            "{name:?}"
-        );
+        assert!(fresh.endpoint.found(NOW, &mut fresh.rng, &origin, name).is_err(), "{name:?}");
     }
 }

@@ -32,13 +32,7 @@ fn changed(
         panic!("a delivery")
     };
     let (mut header, mut body) = (header_blob.to_vec(), ciphertext.to_vec());
-    change(
-        &mut sequence,
-        &mut previous,
-        &mut sender.0,
-        &mut header,
-        &mut body,
-    );
+    change(&mut sequence, &mut previous, &mut sender.0, &mut header, &mut body);
     let frame = ToDevice::Deliver {
         sequence,
         previous,
@@ -59,24 +53,14 @@ fn is_rejected(world: &mut World, forged: &[u8], code: RejectCode) {
     world.agent.drain(&mut world.office);
     let is_rejection =
         |event: &Event| matches!(event, Event::MessageRejected { code: seen, .. } if *seen == code);
-    assert!(
-        world.agent.events.iter().any(is_rejection),
-        "{:?}",
-        world.agent.events
-    );
+    assert!(world.agent.events.iter().any(is_rejection), "{:?}", world.agent.events);
     assert!(world.agent.records() == before, "no record changed");
 }
 
 #[test]
 fn every_changed_byte_is_rejected_and_the_genuine_message_still_opens() {
     let (mut world, genuine) = message_under_way("intact");
-    let Ok(ToDevice::Deliver {
-        sequence,
-        header_blob,
-        ciphertext,
-        ..
-    }) = av_wire::decode(&genuine)
-    else {
+    let Ok(ToDevice::Deliver { sequence, header_blob, ciphertext, .. }) = av_wire::decode(&genuine) else {
         panic!("a delivery")
     };
     let (header, body) = (header_blob.len(), ciphertext.len());
@@ -84,26 +68,18 @@ fn every_changed_byte_is_rejected_and_the_genuine_message_still_opens() {
     for index in 0..header + body {
         let forged = changed(&genuine, |sequence, previous, _, head, tail| {
             (*sequence, *previous) = (next, next - 1);
-            let byte = if index < header {
-                &mut head[index]
-            } else {
-                &mut tail[index - header]
-            };
+            let byte = if index < header { &mut head[index] } else { &mut tail[index - header] };
             *byte ^= 1 << (index % 8);
         });
         is_rejected(&mut world, &forged, RejectCode::Unopened);
         next += 1;
     }
-    let genuine = changed(&genuine, |sequence, previous, _, _, _| {
-        (*sequence, *previous) = (next, next - 1)
-    });
+    let genuine = changed(&genuine, |sequence, previous, _, _, _| (*sequence, *previous) = (next, next - 1));
     world.receive(Side::Agent, &genuine).expect("an allowed frame");
     world.agent.drain(&mut world.office);
     assert_eq!(world.agent.heard, ["intact"]);
 
-    let replay = changed(&genuine, |sequence, previous, _, _, _| {
-        (*sequence, *previous) = (next + 1, next)
-    });
+    let replay = changed(&genuine, |sequence, previous, _, _, _| (*sequence, *previous) = (next + 1, next));
     is_rejected(&mut world, &replay, RejectCode::Unopened);
     assert_eq!(world.agent.heard, ["intact"], "a replay is heard by nobody");
 }
@@ -134,10 +110,7 @@ fn a_gap_ends_the_connection_and_changes_nothing() {
     let forged = changed(&genuine, |sequence, previous, _, _, _| {
         (*sequence, *previous) = (*sequence + 5, *sequence + 4)
     });
-    assert_eq!(
-        world.receive(Side::Agent, &forged),
-        Err(ConnectionError::Violation)
-    );
+    assert_eq!(world.receive(Side::Agent, &forged), Err(ConnectionError::Violation));
     assert!(world.agent.records() == before);
     world.receive(Side::Agent, &genuine).expect("an allowed frame");
     world.agent.drain(&mut world.office);
@@ -168,11 +141,7 @@ fn more_than_the_receive_window_ends_the_connection() {
         results.push(world.receive(Side::Agent, &frame));
         world.agent.drain(&mut world.office);
     }
-    assert_eq!(
-        results,
-        [Ok(()), Ok(()), Err(ConnectionError::Violation)],
-        "the inbox holds two"
-    );
+    assert_eq!(results, [Ok(()), Ok(()), Err(ConnectionError::Violation)], "the inbox holds two");
     world.agent.confirm_all();
     world.disconnect(Side::Agent);
     world.connect(Side::Agent);
@@ -184,24 +153,12 @@ fn more_than_the_receive_window_ends_the_connection() {
 #[test]
 fn frames_out_of_place_and_garbage_end_the_connection() {
     let (mut world, genuine) = message_under_way("x");
-    for garbage in [
-        &[][..],
-        &[0],
-        &[0xff; 40],
-        &[0x9f, 0xff],
-        &genuine[..genuine.len() - 1],
-    ] {
-        assert_eq!(
-            world.receive(Side::Agent, garbage),
-            Err(ConnectionError::Violation)
-        );
+    for garbage in [&[][..], &[0], &[0xff; 40], &[0x9f, 0xff], &genuine[..genuine.len() - 1]] {
+        assert_eq!(world.receive(Side::Agent, garbage), Err(ConnectionError::Violation));
     }
     let mut trailing = genuine.clone();
     trailing.push(0);
-    assert_eq!(
-        world.receive(Side::Agent, &trailing),
-        Err(ConnectionError::Violation)
-    );
+    assert_eq!(world.receive(Side::Agent, &trailing), Err(ConnectionError::Violation));
     world.disconnect(Side::Agent);
     world.connect(Side::Agent);
     assert_eq!(
@@ -233,15 +190,9 @@ fn a_statement_that_no_owner_signed_is_rejected() {
             keep: &[],
         };
         let mut buffer = [0; 2_048];
-        let signed = crate::enroll::sign_statement(&forger, &statement, &mut buffer)
-            .expect("room")
-            .to_vec();
+        let signed = crate::enroll::sign_statement(&forger, &statement, &mut buffer).expect("room").to_vec();
         let sequence = world.agent.endpoint.taken() + 1;
-        let frame = ToDevice::Statement {
-            sequence,
-            previous: sequence - 1,
-            statement: signed[..].into(),
-        };
+        let frame = ToDevice::Statement { sequence, previous: sequence - 1, statement: signed[..].into() };
         let mut buffer = [0; 2_048];
         let frame = av_wire::encode(&frame, &mut buffer).expect("room").to_vec();
         is_rejected(&mut world, &frame, RejectCode::Unopened);
@@ -256,11 +207,7 @@ fn a_statement_that_no_owner_signed_is_rejected() {
 fn a_relay_that_asks_for_patience_gets_the_message_on_the_next_connection() {
     let (mut world, _) = message_under_way("patience");
     let sent = world.owner.sent.last().expect("it was sent").clone();
-    let Ok(av_wire::frame::ToRelay::Send {
-        recipient,
-        header_blob,
-        ciphertext,
-    }) = av_wire::decode(&sent)
+    let Ok(av_wire::frame::ToRelay::Send { recipient, header_blob, ciphertext }) = av_wire::decode(&sent)
     else {
         panic!("a message")
     };
@@ -268,23 +215,14 @@ fn a_relay_that_asks_for_patience_gets_the_message_on_the_next_connection() {
     let sender = world.owner.id();
     let message_id = av_wire::message::message_id(&tenant, &sender, &recipient, header_blob, ciphertext);
     let mut buffer = [0; 64];
-    let refused = ToDevice::Refused {
-        message_id,
-        code: av_wire::RefusalCode::Unavailable,
-    };
+    let refused = ToDevice::Refused { message_id, code: av_wire::RefusalCode::Unavailable };
     let refused = av_wire::encode(&refused, &mut buffer).expect("room").to_vec();
-    assert_eq!(
-        world.receive(Side::Owner, &refused),
-        Err(ConnectionError::RetryAfter(0))
-    );
+    assert_eq!(world.receive(Side::Owner, &refused), Err(ConnectionError::RetryAfter(0)));
     for side in [Side::Owner, Side::Agent] {
         world.disconnect(side);
         world.connect(side);
     }
     world.owner.sent.clear();
     world.settle();
-    assert!(
-        world.owner.sent.contains(&sent),
-        "the very same bytes go out again"
-    );
+    assert!(world.owner.sent.contains(&sent), "the very same bytes go out again");
 }

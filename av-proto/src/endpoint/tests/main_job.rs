@@ -18,21 +18,13 @@ fn an_invited_device_becomes_active_and_both_sides_confirm() {
     world.approve(&device);
 
     let owner_fingerprint = super::fingerprint(&world.owner);
-    assert!(world.agent.has(&Event::EnrollmentGranted {
-        owner: owner_fingerprint
-    }));
+    assert!(world.agent.has(&Event::EnrollmentGranted { owner: owner_fingerprint }));
     assert!(world.agent.has(&Event::EnrollmentActive));
     assert!(world.owner.has(&Event::Approved(device)));
     assert!(world.owner.has(&Event::PeerActive(device)));
-    assert!(
-        world.owner.has(&Event::PeerConfirmed(device)),
-        "the hello was answered"
-    );
+    assert!(world.owner.has(&Event::PeerConfirmed(device)), "the hello was answered");
     let peer = world.owner.endpoint.peers().next().expect("the agent");
-    assert_eq!(
-        (peer.name, peer.standing, peer.confirmed),
-        ("thermostat", Standing::Active, true)
-    );
+    assert_eq!((peer.name, peer.standing, peer.confirmed), ("thermostat", Standing::Active, true));
     assert_eq!(world.owner.endpoint.tenant_id(), world.agent.endpoint.tenant_id());
 }
 
@@ -76,10 +68,7 @@ fn nothing_is_given_out_while_a_batch_is_not_stored() {
     let agent = world.agent.id();
     world.owner.send(&agent, "secret");
     for _ in 0..3 {
-        assert!(matches!(
-            world.owner.endpoint.poll(super::NOW),
-            Some(Output::Persist(_))
-        ));
+        assert!(matches!(world.owner.endpoint.poll(super::NOW), Some(Output::Persist(_))));
     }
     world.settle();
     assert_eq!(world.agent.heard, ["secret"]);
@@ -107,10 +96,7 @@ fn an_answer_and_its_confirmation_are_one_commit() {
     world.settle();
     let (ticket, _, _) = world.agent.tickets.pop().expect("one message");
     let agent = &mut world.agent;
-    agent
-        .endpoint
-        .answer(&mut agent.rng, &ticket, b"21.5")
-        .expect("room");
+    agent.endpoint.answer(&mut agent.rng, &ticket, b"21.5").expect("room");
     let batches = agent.sent.len();
     while !matches!(agent.step(&mut world.office), super::Step::Stored) {}
     assert_eq!(agent.sent.len(), batches, "nothing left before the one batch");
@@ -126,11 +112,7 @@ fn an_answer_and_its_confirmation_are_one_commit() {
 fn a_revoked_peer_is_neither_written_to_nor_heard() {
     let mut world = World::talking();
     let (owner, agent) = (world.owner.id(), world.agent.id());
-    world
-        .owner
-        .endpoint
-        .state(super::NOW, &agent, Verdict::Revoked)
-        .expect("a peer");
+    world.owner.endpoint.state(super::NOW, &agent, Verdict::Revoked).expect("a peer");
     world.settle();
     assert!(world.owner.has(&Event::StatementPosted(agent, Verdict::Revoked)));
     let result = world.owner.endpoint.send(&mut world.owner.rng, &agent, b"?");
@@ -138,35 +120,17 @@ fn a_revoked_peer_is_neither_written_to_nor_heard() {
     world.agent.send(&owner, "let me in");
     world.settle();
     assert!(world.owner.heard.is_empty());
-    assert!(
-        world
-            .owner
-            .endpoint
-            .state(super::NOW, &agent, Verdict::Resumed)
-            .is_err(),
-        "revoked is final"
-    );
+    assert!(world.owner.endpoint.state(super::NOW, &agent, Verdict::Resumed).is_err(), "revoked is final");
 }
 
 #[test]
 fn a_suspended_peer_is_heard_again_once_resumed() {
     let mut world = World::talking();
     let agent = world.agent.id();
-    world
-        .owner
-        .endpoint
-        .state(super::NOW, &agent, Verdict::Suspended)
-        .expect("a peer");
+    world.owner.endpoint.state(super::NOW, &agent, Verdict::Suspended).expect("a peer");
     world.settle();
-    assert_eq!(
-        world.owner.endpoint.send(&mut world.owner.rng, &agent, b"?"),
-        Err(SendError::PeerNotActive)
-    );
-    world
-        .owner
-        .endpoint
-        .state(super::NOW, &agent, Verdict::Resumed)
-        .expect("a peer");
+    assert_eq!(world.owner.endpoint.send(&mut world.owner.rng, &agent, b"?"), Err(SendError::PeerNotActive));
+    world.owner.endpoint.state(super::NOW, &agent, Verdict::Resumed).expect("a peer");
     world.settle();
     world.owner.send(&agent, "welcome back");
     world.settle();
@@ -188,10 +152,7 @@ fn a_message_that_is_too_long_changes_nothing() {
 #[test]
 fn pings_keep_a_connection_alive_and_silence_is_told() {
     let mut world = World::talking();
-    let at = |seconds: u64| crate::Now {
-        uptime: 1_000 + seconds * 1_000,
-        wall: super::NOW.wall,
-    };
+    let at = |seconds: u64| crate::Now { uptime: 1_000 + seconds * 1_000, wall: super::NOW.wall };
     world.agent.endpoint.tick(at(40));
     let mut pinged = false;
     while let Some(output) = world.agent.endpoint.poll(at(40)) {

@@ -77,9 +77,7 @@ impl Device {
         self.tickets.clear();
         for (key, sealed) in &self.store {
             let key = RecordKey::from_bytes(key).expect("a key that was stored");
-            self.endpoint
-                .restore(NOW, &self.seal, key, sealed)
-                .expect("a record that was stored");
+            self.endpoint.restore(NOW, &self.seal, key, sealed).expect("a record that was stored");
         }
         self.endpoint.resume().expect("records that fit together");
     }
@@ -98,9 +96,7 @@ impl Device {
                 Step::Sent
             }
             Some(Output::Deliver(delivery)) => {
-                let text = core::str::from_utf8(delivery.payload)
-                    .expect("tests send text")
-                    .to_string();
+                let text = core::str::from_utf8(delivery.payload).expect("tests send text").to_string();
                 self.tickets.push((delivery.ticket, delivery.message_id, text));
                 if self.confirms {
                     self.confirm_all();
@@ -146,9 +142,7 @@ impl Device {
     }
 
     fn send(&mut self, to: &DeviceId, text: &str) {
-        self.endpoint
-            .send(&mut self.rng, to, text.as_bytes())
-            .expect("room in the outbox");
+        self.endpoint.send(&mut self.rng, to, text.as_bytes()).expect("room in the outbox");
     }
 
     fn has(&self, event: &Event) -> bool {
@@ -160,18 +154,10 @@ impl Device {
         let open = |(key, sealed): (&[u8; 3], &Vec<u8>)| {
             let mut out = vec![0; sealed.len()];
             let record = RecordKey::from_bytes(key).expect("a known kind");
-            let opened = self
-                .seal
-                .open(record, sealed, &mut out)
-                .expect("it opens")
-                .to_vec();
+            let opened = self.seal.open(record, sealed, &mut out).expect("it opens").to_vec();
             (*key, opened)
         };
-        self.store
-            .iter()
-            .filter(|(key, _)| key[0] != crate::RecordKind::Meta as u8)
-            .map(open)
-            .collect()
+        self.store.iter().filter(|(key, _)| key[0] != crate::RecordKind::Meta as u8).map(open).collect()
     }
 }
 
@@ -187,10 +173,7 @@ fn store(mut persist: Persist<'_>, seal: &Seal, rng: &mut ChaCha20Rng, store: &m
     persist.stored();
 }
 
-const NOW: Now = Now {
-    uptime: 1_000,
-    wall: 1_800_000_000,
-};
+const NOW: Now = Now { uptime: 1_000, wall: 1_800_000_000 };
 
 /// An owner, an agent and the post office between them.
 struct World {
@@ -212,10 +195,7 @@ impl World {
             agent: Device::new(Side::Agent, agent_seed),
         };
         let (owner, origin) = (&mut world.owner, origin());
-        owner
-            .endpoint
-            .found(NOW, &mut owner.rng, &origin, "laptop")
-            .expect("an empty endpoint");
+        owner.endpoint.found(NOW, &mut owner.rng, &origin, "laptop").expect("an empty endpoint");
         world.connect(Side::Owner);
         world.settle();
         assert_eq!(world.owner.endpoint.phase(), Phase::Active);
@@ -239,10 +219,7 @@ impl World {
 
     fn invite(&mut self, role: Role) -> InviteText {
         let owner = &mut self.owner;
-        let text = owner
-            .endpoint
-            .create_invite(NOW, &mut owner.rng, role, 10 * MINUTE)
-            .expect("room");
+        let text = owner.endpoint.create_invite(NOW, &mut owner.rng, role, 10 * MINUTE).expect("room");
         self.settle();
         text
     }
@@ -259,10 +236,7 @@ impl World {
             name: "thermostat",
             platform: "test",
         };
-        agent
-            .endpoint
-            .enroll(NOW, &mut agent.rng, invite, &options)
-            .expect("an empty endpoint");
+        agent.endpoint.enroll(NOW, &mut agent.rng, invite, &options).expect("an empty endpoint");
         self.connect(Side::Agent);
         self.settle();
     }
@@ -285,10 +259,7 @@ impl World {
 
     fn approve(&mut self, device: &DeviceId) {
         let owner = &mut self.owner;
-        owner
-            .endpoint
-            .approve(NOW, &mut owner.rng, device)
-            .expect("a request that was shown");
+        owner.endpoint.approve(NOW, &mut owner.rng, device).expect("a request that was shown");
         self.settle();
     }
 
@@ -326,11 +297,7 @@ impl World {
             return false;
         };
         let result = self.receive(side, &frame);
-        assert_eq!(
-            result,
-            Ok(()),
-            "{side:?}: an honest post office breaks no rule: {frame:02x?}"
-        );
+        assert_eq!(result, Ok(()), "{side:?}: an honest post office breaks no rule: {frame:02x?}");
         true
     }
 

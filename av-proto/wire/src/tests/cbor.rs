@@ -61,9 +61,9 @@ impl Node {
         let first = take(rest, 1)[0];
         let argument = match first & 0x1f {
             small @ 0..=23 => u64::from(small),
-            wide @ 24..=27 => take(rest, 1 << (wide - 24))
-                .iter()
-                .fold(0, |sum, byte| sum << 8 | u64::from(*byte)),
+            wide @ 24..=27 => {
+                take(rest, 1 << (wide - 24)).iter().fold(0, |sum, byte| sum << 8 | u64::from(*byte))
+            }
             other => panic!("additional information {other}"),
         };
         match first >> 5 {
@@ -82,11 +82,7 @@ impl Node {
         let own = |content: usize| {
             let mut marks = std::vec![false; self.to_bytes().len()];
             let first = marks.len() - content;
-            marks
-                .iter_mut()
-                .skip(first + 1)
-                .take(content.saturating_sub(2))
-                .for_each(|mark| *mark = true);
+            marks.iter_mut().skip(first + 1).take(content.saturating_sub(2)).for_each(|mark| *mark = true);
             marks
         };
         match self {
@@ -124,11 +120,7 @@ impl Node {
     }
 
     fn write(&self, out: &mut Vec<u8>, next: &mut usize, target: usize, wanted: Spelling) -> bool {
-        let spelling = if *next == target {
-            wanted
-        } else {
-            Spelling::Deterministic
-        };
+        let spelling = if *next == target { wanted } else { Spelling::Deterministic };
         *next += 1;
         if spelling == Spelling::Tagged {
             out.push(0xc1);
@@ -174,15 +166,8 @@ impl Node {
             Self::Bytes(bytes) => out.extend(bytes),
             Self::Text(text) => out.extend(text.as_bytes()),
             Self::Array(items) => {
-                let kept = if spelling == Spelling::MissingItem {
-                    items.len() - 1
-                } else {
-                    items.len()
-                };
-                if !items[..kept]
-                    .iter()
-                    .all(|item| item.write(out, next, target, wanted))
-                {
+                let kept = if spelling == Spelling::MissingItem { items.len() - 1 } else { items.len() };
+                if !items[..kept].iter().all(|item| item.write(out, next, target, wanted)) {
                     return false;
                 }
                 if spelling == Spelling::ExtraItem {

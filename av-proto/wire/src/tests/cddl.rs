@@ -15,18 +15,9 @@ use crate::frame::{Fate, LinkKind, ToDevice, ToRelay};
 use crate::{RefusalCode, RejectCode, Role};
 
 fn frames(tenant: &Tenant) -> Vec<(&'static str, Node)> {
-    let relay = tenant
-        .to_relay()
-        .into_iter()
-        .map(|(name, frame)| (name, Node::parse(&encoded(&frame))));
-    let device = tenant
-        .to_device()
-        .into_iter()
-        .map(|(name, frame)| (name, Node::parse(&encoded(&frame))));
-    relay
-        .chain(device)
-        .map(|(name, node)| (name.split('/').next().unwrap(), node))
-        .collect()
+    let relay = tenant.to_relay().into_iter().map(|(name, frame)| (name, Node::parse(&encoded(&frame))));
+    let device = tenant.to_device().into_iter().map(|(name, frame)| (name, Node::parse(&encoded(&frame))));
+    relay.chain(device).map(|(name, node)| (name.split('/').next().unwrap(), node)).collect()
 }
 
 #[test]
@@ -36,17 +27,10 @@ fn every_frame_and_what_it_embeds_is_as_its_rule_says() {
         assert!(rules.holds(rules.rule(name), &node, true), "{name}");
         let (direction, _) = name.split_once('.').unwrap();
         for any in ["ToRelay", "ToDevice"] {
-            assert_eq!(
-                rules.holds(rules.rule(any), &node, true),
-                any == direction,
-                "{name} as {any}"
-            );
+            assert_eq!(rules.holds(rules.rule(any), &node, true), any == direction, "{name} as {any}");
         }
     }
-    for prelude in [
-        tenant.prelude(tenant.chain(4), Some(1)),
-        tenant.prelude(vec![1; 16], None),
-    ] {
+    for prelude in [tenant.prelude(tenant.chain(4), Some(1)), tenant.prelude(vec![1; 16], None)] {
         assert!(rules.holds(rules.rule("Prelude"), &Node::parse(&encoded(&prelude)), true));
     }
 }
@@ -56,9 +40,7 @@ fn every_frame_of_the_rules_was_shown_and_no_two_share_a_number() {
     let rules = Rules::read();
     let shown = frames(&Tenant::new());
     for direction in ["ToRelay", "ToDevice"] {
-        let names = shown
-            .iter()
-            .filter_map(|(name, _)| name.strip_prefix(direction)?.strip_prefix('.'));
+        let names = shown.iter().filter_map(|(name, _)| name.strip_prefix(direction)?.strip_prefix('.'));
         assert_eq!(names.collect::<BTreeSet<_>>(), rules.frames(direction));
     }
     let numbers: BTreeMap<_, _> = shown
@@ -71,45 +53,20 @@ fn every_frame_of_the_rules_was_shown_and_no_two_share_a_number() {
             _ => panic!("{name} is no array"),
         })
         .collect();
-    assert_eq!(
-        numbers.len(),
-        rules.frames("ToRelay").len() + rules.frames("ToDevice").len()
-    );
+    assert_eq!(numbers.len(), rules.frames("ToRelay").len() + rules.frames("ToDevice").len());
 }
 
 /// What the code takes in each field, and what the rule allows there, for values of every kind and at every bound.
 #[test]
 fn rules_and_code_take_the_same_values_in_every_field() {
     let (rules, mut compared) = (Rules::read(), (0, 0));
-    let mut values = vec![
-        Node::Null,
-        Node::Bool(true),
-        Node::Text(String::from("x")),
-        Node::Array(vec![]),
-    ];
-    let bounds = [
-        0,
-        1,
-        2,
-        3,
-        4,
-        5,
-        11,
-        12,
-        0xff,
-        0x100,
-        0xffff,
-        0x1_0000,
-        0xffff_ffff,
-        0x1_0000_0000,
-        u64::MAX,
-    ];
+    let mut values = vec![Node::Null, Node::Bool(true), Node::Text(String::from("x")), Node::Array(vec![])];
+    let bounds =
+        [0, 1, 2, 3, 4, 5, 11, 12, 0xff, 0x100, 0xffff, 0x1_0000, 0xffff_ffff, 0x1_0000_0000, u64::MAX];
     values.extend(bounds.map(Node::Uint));
     values.extend([0, 15, 16, 17, 31, 32, 33, 63, 64, 65].map(|len| Node::Bytes(vec![7; len])));
     for (name, node) in frames(&Tenant::new()) {
-        let Node::Array(items) = node else {
-            panic!("{name} is no array")
-        };
+        let Node::Array(items) = node else { panic!("{name} is no array") };
         for field in 1..items.len() {
             for value in &values {
                 let mut changed = items.clone();
@@ -122,11 +79,7 @@ fn rules_and_code_take_the_same_values_in_every_field() {
                 };
                 let is_allowed = rules.holds(rules.rule(name), &changed, false);
                 assert_eq!(is_taken, is_allowed, "{name}, field {field}: {value:?}");
-                if is_taken {
-                    compared.0 += 1
-                } else {
-                    compared.1 += 1
-                }
+                if is_taken { compared.0 += 1 } else { compared.1 += 1 }
             }
         }
     }
@@ -139,22 +92,10 @@ fn codes_and_kinds_are_the_numbers_of_the_rules() {
     for number in 0..24_u8 {
         let allowed = |name: &str| rules.holds(rules.rule(name), &Node::Uint(number.into()), true);
         let bytes = [number];
-        assert_eq!(
-            crate::decode::<LinkKind>(&bytes).is_ok(),
-            allowed("LinkKind"),
-            "{number}"
-        );
+        assert_eq!(crate::decode::<LinkKind>(&bytes).is_ok(), allowed("LinkKind"), "{number}");
         assert_eq!(crate::decode::<Role>(&bytes).is_ok(), allowed("Role"), "{number}");
-        assert_eq!(
-            crate::decode::<RefusalCode>(&bytes).is_ok(),
-            allowed("RefusalCode"),
-            "{number}"
-        );
-        assert_eq!(
-            crate::decode::<RejectCode>(&bytes).is_ok(),
-            allowed("RejectCode"),
-            "{number}"
-        );
+        assert_eq!(crate::decode::<RefusalCode>(&bytes).is_ok(), allowed("RefusalCode"), "{number}");
+        assert_eq!(crate::decode::<RejectCode>(&bytes).is_ok(), allowed("RejectCode"), "{number}");
         assert_eq!(crate::decode::<Fate>(&bytes).is_ok(), allowed("Fate"), "{number}");
     }
 }
@@ -168,9 +109,7 @@ fn declared(source: &'static str, head: &str, indent: &str) -> Vec<&'static str>
         .filter_map(|line| {
             let line = line.strip_prefix(indent)?.strip_prefix("    ")?;
             let (name, _) = line.strip_prefix("pub ").unwrap_or(line).split_once(": ")?;
-            name.bytes()
-                .all(|byte| byte.is_ascii_lowercase() || byte == b'_')
-                .then_some(name)
+            name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_').then_some(name)
         })
         .collect()
 }
@@ -199,11 +138,7 @@ fn fields_have_the_names_of_the_code_in_its_order() {
     ] {
         let fields = rules.fields(name);
         assert!(!fields.is_empty());
-        assert_eq!(
-            declared(source, &std::format!("pub struct {name}"), ""),
-            fields,
-            "{name}"
-        );
+        assert_eq!(declared(source, &std::format!("pub struct {name}"), ""), fields, "{name}");
     }
 }
 
@@ -214,12 +149,8 @@ fn the_tables_of_the_specification_have_the_same_numbers() {
     let has_row = |row: &str| frames_section.lines().any(|line| line.starts_with(row));
     let mut pings = 0;
     for (name, node) in frames(&Tenant::new()) {
-        let Node::Array(items) = &node else {
-            panic!("{name} is no array")
-        };
-        let Node::Uint(number) = items[0] else {
-            panic!("{name} is led by no number")
-        };
+        let Node::Array(items) = &node else { panic!("{name} is no array") };
+        let Node::Uint(number) = items[0] else { panic!("{name} is led by no number") };
         let (_, name) = name.split_once('.').unwrap();
         let row = match name {
             "Ping" => std::format!("| {number}, {} | Ping, Pong |", number + 1),
@@ -232,22 +163,13 @@ fn the_tables_of_the_specification_have_the_same_numbers() {
     assert_eq!(pings, 2);
     for number in 0..24_u8 {
         if let Ok(code) = crate::decode::<RefusalCode>(&[number]) {
-            assert!(
-                has_row(&std::format!("| {number} | {code:?} |")),
-                "{number} {code:?}"
-            );
+            assert!(has_row(&std::format!("| {number} | {code:?} |")), "{number} {code:?}");
         }
         if let Ok(code) = crate::decode::<RejectCode>(&[number]) {
-            assert!(
-                has_row(&std::format!("| {number} {code:?} |")),
-                "{number} {code:?}"
-            );
+            assert!(has_row(&std::format!("| {number} {code:?} |")), "{number} {code:?}");
         }
         if let Ok(fate) = crate::decode::<Fate>(&[number]) {
-            assert!(
-                frames_section.contains(&std::format!("| {number} {fate:?} |")),
-                "{number} {fate:?}"
-            );
+            assert!(frames_section.contains(&std::format!("| {number} {fate:?} |")), "{number} {fate:?}");
         }
     }
 }

@@ -64,13 +64,7 @@ fn a_foreign_root_is_refused() {
     // Named as root, with its own signature, and with the genuine root named above it.
     assert!(verify(&tenant, &chain_of(foreign.public(), &own)).is_err());
     let last = certify(&foreign.0, DeviceId::ROOT, tenant.id(), &tenant.owners[0]);
-    assert!(
-        verify(
-            &tenant,
-            &chain_of(foreign.public(), &[own[0].clone(), last.clone()])
-        )
-        .is_err()
-    );
+    assert!(verify(&tenant, &chain_of(foreign.public(), &[own[0].clone(), last.clone()])).is_err());
     assert!(verify(&tenant, &chain_of(tenant.root.public(), &[own[0].clone(), last])).is_err());
 }
 
@@ -84,12 +78,7 @@ fn a_foreign_tenant_is_refused() {
     // The root's own signature under another tenant's id, first and last in the chain.
     let wrong = certify(&tenant.root.0, DeviceId::ROOT, foreign.tenant(), &tenant.agent);
     assert!(verify(&tenant, &chain_of(tenant.root.public(), &[wrong])).is_err());
-    let wrong = certify(
-        &tenant.root.0,
-        DeviceId::ROOT,
-        foreign.tenant(),
-        &tenant.owners[0],
-    );
+    let wrong = certify(&tenant.root.0, DeviceId::ROOT, foreign.tenant(), &tenant.owners[0]);
     let own = tenant.certify(&tenant.owners[0], &tenant.agent);
     assert!(verify(&tenant, &chain_of(tenant.root.public(), &[own, wrong])).is_err());
 }
@@ -98,10 +87,7 @@ fn a_foreign_tenant_is_refused() {
 fn an_agent_certifies_nobody() {
     let tenant = Tenant::new();
     let other = Device::new(6, Role::Agent);
-    let certs = [
-        tenant.certify(&tenant.agent, &other),
-        tenant.root.certify(&tenant.agent),
-    ];
+    let certs = [tenant.certify(&tenant.agent, &other), tenant.root.certify(&tenant.agent)];
     assert!(verify(&tenant, &chain_of(tenant.root.public(), &certs)).is_err());
 }
 
@@ -110,16 +96,8 @@ fn a_revoked_device_and_every_revoked_issuer_are_refused() {
     let tenant = Tenant::new();
     let bytes = tenant.chain(MAX_CHAIN);
     let chain = Chain::new(&bytes);
-    for revoked in [
-        &tenant.agent,
-        &tenant.owners[0],
-        &tenant.owners[1],
-        &tenant.owners[2],
-    ] {
-        assert_eq!(
-            chain.verify(&tenant.id(), |id| *id == revoked.id()),
-            Err(InvalidChain)
-        );
+    for revoked in [&tenant.agent, &tenant.owners[0], &tenant.owners[1], &tenant.owners[2]] {
+        assert_eq!(chain.verify(&tenant.id(), |id| *id == revoked.id()), Err(InvalidChain));
     }
     let stranger = Device::new(6, Role::Owner).id();
     assert!(chain.verify(&tenant.id(), |id| *id == stranger).is_ok());
@@ -139,13 +117,7 @@ fn another_order_a_gap_and_a_repetition_are_refused() {
         assert!(verify(&tenant, &chain_of(root, &chosen)).is_err(), "{order:?}");
     }
     // A tail of a chain is the chain of an owner.
-    assert_eq!(
-        verify(&tenant, &chain_of(root, &certs[1..]))
-            .unwrap()
-            .public()
-            .role,
-        Role::Owner
-    );
+    assert_eq!(verify(&tenant, &chain_of(root, &certs[1..])).unwrap().public().role, Role::Owner);
 }
 
 #[test]
@@ -161,19 +133,9 @@ fn a_signature_by_another_key_of_the_chain_is_refused() {
     }
     // Right key, but the certificate claims another issuer.
     let issuer = tenant.owners[1].id();
+    assert!(verify(&tenant, &chain(certify(&owner.secret, issuer, tenant.id(), &tenant.agent))).is_err());
     assert!(
-        verify(
-            &tenant,
-            &chain(certify(&owner.secret, issuer, tenant.id(), &tenant.agent))
-        )
-        .is_err()
-    );
-    assert!(
-        verify(
-            &tenant,
-            &chain(certify(&owner.secret, DeviceId::ROOT, tenant.id(), &tenant.agent))
-        )
-        .is_err()
+        verify(&tenant, &chain(certify(&owner.secret, DeviceId::ROOT, tenant.id(), &tenant.agent))).is_err()
     );
 }
 
@@ -183,38 +145,18 @@ fn a_certificate_under_another_kind_or_for_another_id_is_refused() {
     let genuine = tenant.certs(1).remove(0);
     let body = Unverified::decode(&genuine).unwrap().body.to_vec();
     let chain = |signed| chain_of(tenant.root.public(), &[signed]);
-    assert!(
-        verify(
-            &tenant,
-            &chain(signed_object(&tenant.root.0, SignedKind::Cert, &body))
-        )
-        .is_ok()
-    );
-    for kind in [
-        SignedKind::Revocation,
-        SignedKind::Suspension,
-        SignedKind::Resumption,
-    ] {
+    assert!(verify(&tenant, &chain(signed_object(&tenant.root.0, SignedKind::Cert, &body))).is_ok());
+    for kind in [SignedKind::Revocation, SignedKind::Suspension, SignedKind::Resumption] {
         assert!(verify(&tenant, &chain(signed_object(&tenant.root.0, kind, &body))).is_err());
     }
     // Signed by the root itself, but the id is not the one that the keys hash to.
     let mut other_id = body.clone();
     other_id[17] ^= 1;
-    assert!(
-        verify(
-            &tenant,
-            &chain(signed_object(&tenant.root.0, SignedKind::Cert, &other_id))
-        )
-        .is_err()
-    );
+    assert!(verify(&tenant, &chain(signed_object(&tenant.root.0, SignedKind::Cert, &other_id))).is_err());
     let mut other_version = body;
     other_version[0] = 2;
     assert!(
-        verify(
-            &tenant,
-            &chain(signed_object(&tenant.root.0, SignedKind::Cert, &other_version))
-        )
-        .is_err()
+        verify(&tenant, &chain(signed_object(&tenant.root.0, SignedKind::Cert, &other_version))).is_err()
     );
 }
 
@@ -257,33 +199,18 @@ fn prepend_builds_the_chain_of_a_new_device() {
     let root = tenant.root.public();
     let mut buffer = vec![0; MAX_CHAIN_BYTES];
     let (certs, owner) = (tenant.certs(2), chain_of(root, &tenant.certs(2)[1..]));
-    assert_eq!(
-        Chain::prepend(&root, &certs[1], None, &mut buffer).unwrap(),
-        owner
-    );
+    assert_eq!(Chain::prepend(&root, &certs[1], None, &mut buffer).unwrap(), owner);
     let longer = Chain::prepend(&root, &certs[0], Some(Chain::new(&owner)), &mut buffer).unwrap();
     assert_eq!(longer, tenant.chain(2));
 
     let full = tenant.chain(MAX_CHAIN);
     let mut large = vec![0; 2 * MAX_CHAIN_BYTES];
-    assert_eq!(
-        Chain::prepend(&root, &certs[0], Some(Chain::new(&full)), &mut large),
-        Err(EncodeError)
-    );
+    assert_eq!(Chain::prepend(&root, &certs[0], Some(Chain::new(&full)), &mut large), Err(EncodeError));
     let foreign = Root::new(99).public();
-    assert_eq!(
-        Chain::prepend(&foreign, &certs[0], Some(Chain::new(&owner)), &mut large),
-        Err(EncodeError)
-    );
-    assert_eq!(
-        Chain::prepend(&root, &certs[0], Some(Chain::new(&owner[1..])), &mut large),
-        Err(EncodeError)
-    );
+    assert_eq!(Chain::prepend(&foreign, &certs[0], Some(Chain::new(&owner)), &mut large), Err(EncodeError));
+    assert_eq!(Chain::prepend(&root, &certs[0], Some(Chain::new(&owner[1..])), &mut large), Err(EncodeError));
     let mut small = vec![0; tenant.chain(2).len() - 1];
-    assert_eq!(
-        Chain::prepend(&root, &certs[0], Some(Chain::new(&owner)), &mut small),
-        Err(EncodeError)
-    );
+    assert_eq!(Chain::prepend(&root, &certs[0], Some(Chain::new(&owner)), &mut small), Err(EncodeError));
 }
 
 #[test]

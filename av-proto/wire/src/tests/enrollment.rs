@@ -28,10 +28,7 @@ fn every_signed_part_of_a_request_counts() {
     let refused = |request: &EnrollRequest<'_>| {
         assert_eq!(request.verify_possession(), Err(InvalidSignature));
     };
-    refused(&EnrollRequest {
-        lookup: pattern(0x31),
-        ..request
-    });
+    refused(&EnrollRequest { lookup: pattern(0x31), ..request });
     for byte in 0..request.device.len() {
         let mut device = request.device;
         device[byte] ^= 1;
@@ -39,29 +36,13 @@ fn every_signed_part_of_a_request_counts() {
     }
     let mut bundle = request.bundle.to_vec();
     bundle[20] ^= 1;
-    refused(&EnrollRequest {
-        bundle: (&bundle[..]).into(),
-        ..request
-    });
+    refused(&EnrollRequest { bundle: (&bundle[..]).into(), ..request });
     let mut name = request.sealed_name.to_vec();
     name[103] ^= 1;
-    refused(&EnrollRequest {
-        sealed_name: (&name[..]).into(),
-        ..request
-    });
-    refused(&EnrollRequest {
-        pop: Signature([0; 64]),
-        ..request
-    });
+    refused(&EnrollRequest { sealed_name: (&name[..]).into(), ..request });
+    refused(&EnrollRequest { pop: Signature([0; 64]), ..request });
     // The tag is for the inviting device alone, which checks it against the same transcript.
-    assert!(
-        EnrollRequest {
-            tag: [0; 32],
-            ..request
-        }
-        .verify_possession()
-        .is_ok()
-    );
+    assert!(EnrollRequest { tag: [0; 32], ..request }.verify_possession().is_ok());
 }
 
 #[test]
@@ -74,10 +55,7 @@ fn parts_of_a_transcript_cannot_be_shifted_into_one_another() {
     assert_ne!(one, transcript(&[7; 9], &name).unwrap());
     assert_ne!(transcript(&long[..9], &long[9..9 + SEALED_NAME]), Ok(one));
     for len in [0, 1, SEALED_NAME - 1, SEALED_NAME + 1] {
-        assert_eq!(
-            transcript(&[7; 10], &[0; SEALED_NAME + 1][..len]),
-            Err(DecodeError)
-        );
+        assert_eq!(transcript(&[7; 10], &[0; SEALED_NAME + 1][..len]), Err(DecodeError));
     }
     assert!(transcript(&[0; MAX_BUNDLE], &name).is_ok());
     assert_eq!(transcript(&[0; MAX_BUNDLE + 1], &name), Err(DecodeError));
@@ -90,28 +68,13 @@ fn an_activation_is_of_one_device_request_and_chain() {
     let transcript = tenant.enroll().transcript().unwrap();
     let chain = tenant.grant().chain().hash();
     let signature = agent.sign(SignaturePurpose::Activate, &[&transcript.0, &chain]);
-    assert_eq!(
-        verify_activation(&agent.public, &transcript, &chain, &signature),
-        Ok(())
-    );
+    assert_eq!(verify_activation(&agent.public, &transcript, &chain, &signature), Ok(()));
     let refused = Err(InvalidSignature);
-    assert_eq!(
-        verify_activation(&owner.public, &transcript, &chain, &signature),
-        refused
-    );
-    assert_eq!(
-        verify_activation(&agent.public, &EnrollTranscript([0; 32]), &chain, &signature),
-        refused
-    );
-    assert_eq!(
-        verify_activation(&agent.public, &transcript, &[0; 32], &signature),
-        refused
-    );
+    assert_eq!(verify_activation(&owner.public, &transcript, &chain, &signature), refused);
+    assert_eq!(verify_activation(&agent.public, &EnrollTranscript([0; 32]), &chain, &signature), refused);
+    assert_eq!(verify_activation(&agent.public, &transcript, &[0; 32], &signature), refused);
     let possession = tenant.enroll().pop;
-    assert_eq!(
-        verify_activation(&agent.public, &transcript, &chain, &possession),
-        refused
-    );
+    assert_eq!(verify_activation(&agent.public, &transcript, &chain, &possession), refused);
 }
 
 #[test]
@@ -133,11 +96,7 @@ fn a_prekey_counts_for_its_device_only() {
     unknown_kind[0] = 2;
     let signature = device.sign(SignaturePurpose::Prekey, &[device.id().as_bytes(), &unknown_kind]);
     assert_eq!(
-        SignedPrekey {
-            record: unknown_kind,
-            signature
-        }
-        .verify(&device.public),
+        SignedPrekey { record: unknown_kind, signature }.verify(&device.public),
         Err(InvalidSignature)
     );
 }
@@ -149,34 +108,14 @@ fn a_bundle_holds_each_kind_in_its_place() {
     let (signed, one_time) = (bundle.signed, bundle.one_time.unwrap());
     let verified = bundle.verify(&device.public).unwrap();
     assert_eq!((verified.signed().id, verified.one_time().unwrap().id), (1, 2));
-    let last = Bundle {
-        signed,
-        one_time: None,
-    }
-    .verify(&device.public)
-    .unwrap();
+    let last = Bundle { signed, one_time: None }.verify(&device.public).unwrap();
     assert_eq!(last.one_time(), None);
     for wrong in [
-        Bundle {
-            signed: one_time,
-            one_time: Some(signed),
-        },
-        Bundle {
-            signed: one_time,
-            one_time: None,
-        },
-        Bundle {
-            signed,
-            one_time: Some(signed),
-        },
-        Bundle {
-            signed: Device::new(2, Role::Agent).bundle().signed,
-            one_time: None,
-        },
-        Bundle {
-            signed,
-            one_time: Device::new(2, Role::Agent).bundle().one_time,
-        },
+        Bundle { signed: one_time, one_time: Some(signed) },
+        Bundle { signed: one_time, one_time: None },
+        Bundle { signed, one_time: Some(signed) },
+        Bundle { signed: Device::new(2, Role::Agent).bundle().signed, one_time: None },
+        Bundle { signed, one_time: Device::new(2, Role::Agent).bundle().one_time },
     ] {
         assert_eq!(wrong.verify(&device.public), Err(InvalidSignature));
     }
@@ -192,20 +131,10 @@ fn authentication_and_founding_cover_every_part() {
     let (id, device) = (tenant.id(), tenant.agent.id());
     let origin = |text| Origin::parse(text).unwrap();
     let authentication = |link, nonce, tenant, device, text| {
-        authentication_message(link, &pattern(nonce), &tenant, &device, &origin(text))
-            .unwrap()
-            .to_vec()
+        authentication_message(link, &pattern(nonce), &tenant, &device, &origin(text)).unwrap().to_vec()
     };
-    let found = |tenant, text, founder| {
-        founding_message(&tenant, &origin(text), &founder)
-            .unwrap()
-            .to_vec()
-    };
-    let (elsewhere, other, foreign) = (
-        "wss://relay.example.org:844",
-        DeviceId([0; 16]),
-        TenantId([0; 16]),
-    );
+    let found = |tenant, text, founder| founding_message(&tenant, &origin(text), &founder).unwrap().to_vec();
+    let (elsewhere, other, foreign) = ("wss://relay.example.org:844", DeviceId([0; 16]), TenantId([0; 16]));
     let mut messages: Vec<Vec<u8>> = [
         authentication(LinkKind::Tls, 1, id, device, ORIGIN),
         authentication(LinkKind::Plain, 1, id, device, ORIGIN),

@@ -24,26 +24,11 @@ fn every_field_of_a_device_changes_its_fingerprint() {
     let both = Suites::from_bits(0b11).unwrap();
     let variants = [
         device,
-        DevicePublic {
-            role: Role::Owner,
-            ..device
-        },
-        DevicePublic {
-            suites: both,
-            ..device
-        },
-        DevicePublic {
-            max_message: device.max_message + 1,
-            ..device
-        },
-        DevicePublic {
-            identity_key: pattern(1),
-            ..device
-        },
-        DevicePublic {
-            agreement_key: pattern(1),
-            ..device
-        },
+        DevicePublic { role: Role::Owner, ..device },
+        DevicePublic { suites: both, ..device },
+        DevicePublic { max_message: device.max_message + 1, ..device },
+        DevicePublic { identity_key: pattern(1), ..device },
+        DevicePublic { agreement_key: pattern(1), ..device },
     ];
     let fingerprints: BTreeSet<_> = variants.iter().map(DevicePublic::fingerprint).collect();
     assert_eq!(fingerprints.len(), variants.len());
@@ -67,11 +52,7 @@ fn a_device_of_another_version_role_suite_or_size_is_refused() {
     }
     assert_eq!(with(2, &0_u32.to_be_bytes()), Err(DecodeError));
     for bit in 4..32 {
-        assert_eq!(
-            with(2, &(1 | 1_u32 << bit).to_be_bytes()),
-            Err(DecodeError),
-            "suite bit {bit}"
-        );
+        assert_eq!(with(2, &(1 | 1_u32 << bit).to_be_bytes()), Err(DecodeError), "suite bit {bit}");
     }
     assert_eq!(with(6, &(MIN_MAX_MESSAGE - 1).to_be_bytes()), Err(DecodeError));
     assert!(with(6, &MIN_MAX_MESSAGE.to_be_bytes()).is_ok());
@@ -104,44 +85,17 @@ fn both_sides_choose_the_strongest_suite_that_both_have() {
 
 #[test]
 fn a_safety_number_is_the_same_for_both_and_follows_every_key() {
-    let (one, other) = (
-        Device::new(1, Role::Owner).public,
-        Device::new(2, Role::Agent).public,
-    );
+    let (one, other) = (Device::new(1, Role::Owner).public, Device::new(2, Role::Agent).public);
     let number = |one: &DevicePublic, other: &DevicePublic| {
         safety_number(&one.fingerprint(), &other.fingerprint()).to_string()
     };
     assert_eq!(number(&one, &other), number(&other, &one));
     let changed = [
         number(&one, &other),
-        number(
-            &DevicePublic {
-                identity_key: pattern(1),
-                ..one
-            },
-            &other,
-        ),
-        number(
-            &DevicePublic {
-                agreement_key: pattern(1),
-                ..one
-            },
-            &other,
-        ),
-        number(
-            &one,
-            &DevicePublic {
-                identity_key: pattern(1),
-                ..other
-            },
-        ),
-        number(
-            &one,
-            &DevicePublic {
-                agreement_key: pattern(1),
-                ..other
-            },
-        ),
+        number(&DevicePublic { identity_key: pattern(1), ..one }, &other),
+        number(&DevicePublic { agreement_key: pattern(1), ..one }, &other),
+        number(&one, &DevicePublic { identity_key: pattern(1), ..other }),
+        number(&one, &DevicePublic { agreement_key: pattern(1), ..other }),
         number(&one, &one),
     ];
     assert_eq!(changed.iter().collect::<BTreeSet<_>>().len(), changed.len());
@@ -149,22 +103,13 @@ fn a_safety_number_is_the_same_for_both_and_follows_every_key() {
 
 #[test]
 fn groups_are_eight_times_five_digits() {
-    assert_eq!(
-        Groups([0; 32]).to_string(),
-        "00000 00000 00000 00000 00000 00000 00000 00000"
-    );
+    assert_eq!(Groups([0; 32]).to_string(), "00000 00000 00000 00000 00000 00000 00000 00000");
     // 2^32 - 1 = 4,294,967,295.
-    assert_eq!(
-        Groups([0xff; 32]).to_string(),
-        "67295 67295 67295 67295 67295 67295 67295 67295"
-    );
+    assert_eq!(Groups([0xff; 32]).to_string(), "67295 67295 67295 67295 67295 67295 67295 67295");
     let mut words = [0; 32];
     words[3] = 7;
     words[28..].copy_from_slice(&100_001_u32.to_be_bytes());
-    assert_eq!(
-        Groups(words).to_string(),
-        "00007 00000 00000 00000 00000 00000 00000 00001"
-    );
+    assert_eq!(Groups(words).to_string(), "00007 00000 00000 00000 00000 00000 00000 00001");
 }
 
 #[test]
@@ -176,23 +121,11 @@ fn a_tenant_id_is_of_one_root() {
 
 #[test]
 fn ids_print_as_hex_and_take_their_length_only() {
-    assert_eq!(
-        DeviceId(pattern(0)).to_string(),
-        "000102030405060708090a0b0c0d0e0f"
-    );
-    assert_eq!(
-        format!("{:?}", DeviceId(pattern(0xf0))),
-        "DeviceId(f0f1f2f3f4f5f6f7f8f9fafbfcfdfeff)"
-    );
+    assert_eq!(DeviceId(pattern(0)).to_string(), "000102030405060708090a0b0c0d0e0f");
+    assert_eq!(format!("{:?}", DeviceId(pattern(0xf0))), "DeviceId(f0f1f2f3f4f5f6f7f8f9fafbfcfdfeff)");
     for len in 0..40 {
-        assert_eq!(
-            DeviceId::from_slice(&pattern::<40>(0)[..len]).is_some(),
-            len == DeviceId::LEN
-        );
-        assert_eq!(
-            Fingerprint::from_slice(&pattern::<40>(0)[..len]).is_some(),
-            len == Fingerprint::LEN
-        );
+        assert_eq!(DeviceId::from_slice(&pattern::<40>(0)[..len]).is_some(), len == DeviceId::LEN);
+        assert_eq!(Fingerprint::from_slice(&pattern::<40>(0)[..len]).is_some(), len == Fingerprint::LEN);
     }
 }
 
@@ -209,9 +142,6 @@ fn a_message_id_follows_every_part_and_where_they_part() {
         message_id(&tenant, &one, &other, b"headerbody", b""),
         message_id(&tenant, &one, &other, b"", b"headerbody"),
     ];
-    assert_eq!(
-        ids.iter().map(|id| id.0).collect::<BTreeSet<_>>().len(),
-        ids.len()
-    );
+    assert_eq!(ids.iter().map(|id| id.0).collect::<BTreeSet<_>>().len(), ids.len());
     assert_eq!(ids[0], message_id(&tenant, &one, &other, b"header", b"body"));
 }

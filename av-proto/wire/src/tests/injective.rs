@@ -40,45 +40,23 @@ macro_rules! cbor {
             let value = crate::decode::<$type<'_>>(bytes).ok()?;
             Some((value == original, encoded(&value)))
         };
-        Subject {
-            name: String::from($name),
-            genuine: genuine.to_vec(),
-            decode: Box::new(decode),
-        }
+        Subject { name: String::from($name), genuine: genuine.to_vec(), decode: Box::new(decode) }
     }};
 }
 
 fn cbor_subjects() -> Vec<Subject> {
     let tenant = Tenant::new();
-    let relay = tenant
-        .to_relay()
-        .into_iter()
-        .map(|(name, frame)| cbor!(name, ToRelay, encoded(&frame)));
-    let device = tenant
-        .to_device()
-        .into_iter()
-        .map(|(name, frame)| cbor!(name, ToDevice, encoded(&frame)));
+    let relay = tenant.to_relay().into_iter().map(|(name, frame)| cbor!(name, ToRelay, encoded(&frame)));
+    let device = tenant.to_device().into_iter().map(|(name, frame)| cbor!(name, ToDevice, encoded(&frame)));
     let mut subjects: Vec<_> = relay.chain(device).collect();
     let statement = |verdict, keep: &[u8]| tenant.statement(verdict, keep);
     subjects.extend([
         cbor!("EnrollRequest", EnrollRequest, encoded(&tenant.enroll())),
         cbor!("Grant", Grant, encoded(&tenant.grant())),
-        cbor!(
-            "Prelude",
-            Prelude,
-            encoded(&tenant.prelude(tenant.chain(1), Some(2)))
-        ),
-        cbor!(
-            "Prelude/again",
-            Prelude,
-            encoded(&tenant.prelude(vec![9; 16], None))
-        ),
+        cbor!("Prelude", Prelude, encoded(&tenant.prelude(tenant.chain(1), Some(2)))),
+        cbor!("Prelude/again", Prelude, encoded(&tenant.prelude(vec![9; 16], None))),
         cbor!("Cert", Unverified, tenant.certs(1).remove(0)),
-        cbor!(
-            "Revocation",
-            Unverified,
-            statement(Verdict::Revoked, &pattern::<32>(0))
-        ),
+        cbor!("Revocation", Unverified, statement(Verdict::Revoked, &pattern::<32>(0))),
         cbor!("Suspension", Unverified, statement(Verdict::Suspended, &[])),
         cbor!("Resumption", Unverified, statement(Verdict::Resumed, &[])),
     ]);
@@ -101,12 +79,7 @@ fn cbor_subjects() -> Vec<Subject> {
 fn layout_subjects() -> Vec<Subject> {
     let tenant = Tenant::new();
     let device = tenant.agent.public;
-    let prekey = Prekey {
-        kind: PrekeyKind::OneTime,
-        id: 7,
-        created_at: 8,
-        key: [9; 32],
-    };
+    let prekey = Prekey { kind: PrekeyKind::OneTime, id: 7, created_at: 8, key: [9; 32] };
     let signed = tenant.certs(2).remove(0);
     let cert = DeviceCert::from_unverified(&Unverified::decode(&signed).unwrap()).unwrap();
     let mut subjects = vec![
@@ -130,33 +103,22 @@ fn layout_subjects() -> Vec<Subject> {
             name: String::from("DeviceCert"),
             genuine: cert.to_bytes().to_vec(),
             decode: Box::new(move |bytes| {
-                let object = Unverified {
-                    body: bytes.into(),
-                    ..Unverified::decode(&signed).unwrap()
-                };
+                let object = Unverified { body: bytes.into(), ..Unverified::decode(&signed).unwrap() };
                 let value = DeviceCert::from_unverified(&object).ok()?;
                 Some((value == cert, value.to_bytes().to_vec()))
             }),
         },
     ];
-    for (verdict, keep) in [
-        (Verdict::Revoked, &[3; 32][..]),
-        (Verdict::Suspended, &[]),
-        (Verdict::Resumed, &[]),
-    ] {
+    for (verdict, keep) in
+        [(Verdict::Revoked, &[3; 32][..]), (Verdict::Suspended, &[]), (Verdict::Resumed, &[])]
+    {
         let signed = tenant.statement(verdict, keep);
         let genuine = Unverified::decode(&signed).unwrap().body.to_vec();
         let decode = move |bytes: &[u8]| {
             let genuine = Unverified::decode(&signed).unwrap();
-            let object = Unverified {
-                body: bytes.into(),
-                ..genuine
-            };
+            let object = Unverified { body: bytes.into(), ..genuine };
             let mutant = Statement::from_unverified(&object).ok()?;
-            Some((
-                mutant == Statement::from_unverified(&genuine).unwrap(),
-                mutant.body().unwrap().to_vec(),
-            ))
+            Some((mutant == Statement::from_unverified(&genuine).unwrap(), mutant.body().unwrap().to_vec()))
         };
         subjects.push(Subject {
             name: std::format!("Statement {verdict:?}"),
@@ -169,11 +131,7 @@ fn layout_subjects() -> Vec<Subject> {
 
 impl Subject {
     fn refuses(&self, bytes: &[u8], why: &str) {
-        assert!(
-            (self.decode)(bytes).is_none(),
-            "{}: {why} is taken: {bytes:02x?}",
-            self.name
-        );
+        assert!((self.decode)(bytes).is_none(), "{}: {why} is taken: {bytes:02x?}", self.name);
     }
 
     /// An error, or another value with this very encoding.
@@ -190,12 +148,7 @@ impl Subject {
     /// other byte is tried.
     fn endure(&self, interior: &[bool]) {
         let genuine = &self.genuine;
-        assert_eq!(
-            (self.decode)(genuine),
-            Some((true, genuine.clone())),
-            "{}",
-            self.name
-        );
+        assert_eq!((self.decode)(genuine), Some((true, genuine.clone())), "{}", self.name);
         for len in 0..genuine.len() {
             self.refuses(&genuine[..len], "a truncation");
         }
@@ -216,16 +169,12 @@ impl Subject {
 
 #[test]
 fn every_truncation_and_byte_change_of_a_frame_is_refused_or_another_value() {
-    cbor_subjects()
-        .iter()
-        .for_each(|subject| subject.endure(&Node::parse(&subject.genuine).interior()));
+    cbor_subjects().iter().for_each(|subject| subject.endure(&Node::parse(&subject.genuine).interior()));
 }
 
 #[test]
 fn every_truncation_and_byte_change_of_a_fixed_layout_is_refused_or_another_value() {
-    layout_subjects()
-        .iter()
-        .for_each(|subject| subject.endure(&vec![false; subject.genuine.len()]));
+    layout_subjects().iter().for_each(|subject| subject.endure(&vec![false; subject.genuine.len()]));
 }
 
 #[test]
@@ -234,12 +183,7 @@ fn other_spellings_of_the_same_value_are_refused() {
     let mut tried = [0; Spelling::REFUSED.len()];
     for subject in &subjects {
         let tree = Node::parse(&subject.genuine);
-        assert_eq!(
-            tree.to_bytes(),
-            subject.genuine,
-            "{}: not deterministic",
-            subject.name
-        );
+        assert_eq!(tree.to_bytes(), subject.genuine, "{}: not deterministic", subject.name);
         for target in 0..tree.count() {
             for (spelling, tried) in Spelling::REFUSED.into_iter().zip(&mut tried) {
                 let Some(bytes) = tree.spelled(target, spelling) else {
@@ -255,10 +199,7 @@ fn other_spellings_of_the_same_value_are_refused() {
             }
         }
     }
-    assert!(
-        tried.iter().all(|count| *count > 10),
-        "each spelling was tried: {tried:?}"
-    );
+    assert!(tried.iter().all(|count| *count > 10), "each spelling was tried: {tried:?}");
 }
 
 #[test]

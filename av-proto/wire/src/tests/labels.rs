@@ -34,20 +34,15 @@ fn no_two_labels_are_alike_and_none_holds_a_nul() {
     let distinct: BTreeSet<_> = labels.iter().map(|(_, label)| label).collect();
     assert_eq!(distinct.len(), labels.len());
     for (_, label) in labels {
-        assert!(
-            label.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' '),
-            "{label:?}"
-        );
+        assert!(label.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' '), "{label:?}");
         assert!(!label.contains('\\'), "an escape could hide a NUL: {label:?}");
     }
 }
 
 #[test]
 fn personalisations_fit_into_16_bytes() {
-    let personal: Vec<_> = table()
-        .into_iter()
-        .filter(|(module, _)| ["hash", "mac"].contains(module))
-        .collect();
+    let personal: Vec<_> =
+        table().into_iter().filter(|(module, _)| ["hash", "mac"].contains(module)).collect();
     assert!(personal.len() >= 12);
     for (_, label) in personal {
         assert!(label.len() <= 16 && label.starts_with("av1 "), "{label}");
@@ -57,16 +52,10 @@ fn personalisations_fit_into_16_bytes() {
 #[test]
 fn no_key_derivation_label_begins_another() {
     // They are put before other bytes, where a prefix could be taken for the longer label.
-    let labels: Vec<_> = table()
-        .into_iter()
-        .filter(|(module, _)| ["kdf", "seal"].contains(module))
-        .collect();
+    let labels: Vec<_> = table().into_iter().filter(|(module, _)| ["kdf", "seal"].contains(module)).collect();
     for (index, (_, one)) in labels.iter().enumerate() {
         for (_, other) in labels.iter().skip(index + 1) {
-            assert!(
-                !one.starts_with(other) && !other.starts_with(one),
-                "{one:?} and {other:?}"
-            );
+            assert!(!one.starts_with(other) && !other.starts_with(one), "{one:?} and {other:?}");
         }
     }
 }
@@ -86,11 +75,7 @@ fn a_signature_verifies_for_its_own_purpose_alone() {
     for made in SignaturePurpose::ALL {
         let signature = device.sign(made, &[b"the same bytes"]);
         for asked in SignaturePurpose::ALL {
-            let expected = if made == asked {
-                Ok(())
-            } else {
-                Err(InvalidSignature)
-            };
+            let expected = if made == asked { Ok(()) } else { Err(InvalidSignature) };
             assert_eq!(
                 verify(&key, asked, &[b"the same bytes"], &signature),
                 expected,
@@ -118,11 +103,7 @@ fn a_signed_object_is_of_no_other_kind() {
     let object = Unverified::decode(&signed).unwrap();
     let key = tenant.root.public();
     assert_eq!(object.verify(&key), Ok(()));
-    for kind in [
-        SignedKind::Revocation,
-        SignedKind::Suspension,
-        SignedKind::Resumption,
-    ] {
+    for kind in [SignedKind::Revocation, SignedKind::Suspension, SignedKind::Resumption] {
         assert_eq!(Unverified { kind, ..object }.verify(&key), Err(InvalidSignature));
     }
 }
@@ -132,18 +113,11 @@ fn the_specification_lists_these_labels_and_no_other() {
     let specification = include_str!("../../../PROTOCOL.md");
     let (_, rest) = specification.split_once("### Labels").unwrap();
     let (section, _) = rest.split_once("\n## ").unwrap();
-    let cells = section
-        .lines()
-        .filter_map(|line| line.strip_prefix("| `")?.split_once(" |"))
-        .map(|(cell, _)| cell);
-    let specified: Vec<_> = cells
-        .flat_map(|cell| cell.split('`'))
-        .filter(|label| !label.trim().is_empty())
-        .collect();
+    let cells =
+        section.lines().filter_map(|line| line.strip_prefix("| `")?.split_once(" |")).map(|(cell, _)| cell);
+    let specified: Vec<_> =
+        cells.flat_map(|cell| cell.split('`')).filter(|label| !label.trim().is_empty()).collect();
     let written: Vec<_> = table().into_iter().map(|(_, label)| label).collect();
-    assert_eq!(
-        specified.iter().collect::<BTreeSet<_>>(),
-        written.iter().collect::<BTreeSet<_>>()
-    );
+    assert_eq!(specified.iter().collect::<BTreeSet<_>>(), written.iter().collect::<BTreeSet<_>>());
     assert_eq!(specified.len(), written.len(), "none is listed twice");
 }

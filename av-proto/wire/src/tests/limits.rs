@@ -29,10 +29,7 @@ fn a_deliver_frame_is_at_most_its_overhead_larger_than_the_message() {
     };
     let overhead = encoded(&deliver).len() - header.len() - body.len();
     assert!(overhead <= DELIVER_OVERHEAD, "{overhead}");
-    assert!(
-        overhead + 16 > DELIVER_OVERHEAD,
-        "rounded up by less than an AEAD tag: {overhead}"
-    );
+    assert!(overhead + 16 > DELIVER_OVERHEAD, "rounded up by less than an AEAD tag: {overhead}");
 }
 
 #[test]
@@ -54,40 +51,21 @@ fn bundles_and_first_flights_fit() {
 fn the_fullest_calls_fit_into_a_frame() {
     let device = Device::new(1, Role::Agent);
     let prekeys = vec![device.prekey(PrekeyKind::OneTime, u32::MAX); MAX_PREKEYS_PER_CALL];
-    let publish = ToRelay::PublishPrekeys {
-        request: u32::MAX,
-        prekeys: List::new(&prekeys),
-    };
+    let publish = ToRelay::PublishPrekeys { request: u32::MAX, prekeys: List::new(&prekeys) };
     assert!(encoded(&publish).len() <= MAX_FRAME);
 
-    let rejected = [Rejected {
-        sequence: u64::MAX,
-        code: RejectCode::Unopened,
-    }; MAX_REJECTED];
-    let ack = ToRelay::Ack {
-        inbox_epoch: InboxEpoch([0; 16]),
-        sequence: u64::MAX,
-        rejected: List::new(&rejected),
-    };
+    let rejected = [Rejected { sequence: u64::MAX, code: RejectCode::Unopened }; MAX_REJECTED];
+    let ack =
+        ToRelay::Ack { inbox_epoch: InboxEpoch([0; 16]), sequence: u64::MAX, rejected: List::new(&rejected) };
     assert!(encoded(&ack).len() <= 256);
 
     let tenant = Tenant::new();
-    let serials = [OwnerSerial {
-        owner: DeviceId([9; 16]),
-        serial: u64::MAX,
-    }; MAX_OWNERS];
+    let serials = [OwnerSerial { owner: DeviceId([9; 16]), serial: u64::MAX }; MAX_OWNERS];
     let (chain, origin) = (tenant.chain(4), "a".repeat(MAX_ORIGIN));
-    let grant = Grant {
-        chain: (&chain[..]).into(),
-        origin: &origin,
-        serials: List::new(&serials),
-        ..tenant.grant()
-    };
+    let grant =
+        Grant { chain: (&chain[..]).into(), origin: &origin, serials: List::new(&serials), ..tenant.grant() };
     assert_eq!(chain.len(), MAX_CHAIN_BYTES);
-    assert!(
-        encoded(&grant).len() <= 2_048,
-        "a grant fits into the smallest device's buffer"
-    );
+    assert!(encoded(&grant).len() <= 2_048, "a grant fits into the smallest device's buffer");
 }
 
 #[test]

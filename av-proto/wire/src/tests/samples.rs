@@ -71,13 +71,7 @@ impl Device {
     }
 
     pub(super) fn prekey(&self, kind: PrekeyKind, id: u32) -> SignedPrekey {
-        let record = Prekey {
-            kind,
-            id,
-            created_at: NOW,
-            key: [id as u8; 32],
-        }
-        .to_bytes();
+        let record = Prekey { kind, id, created_at: NOW, key: [id as u8; 32] }.to_bytes();
         let signature = self.sign(SignaturePurpose::Prekey, &[self.id().as_bytes(), &record]);
         SignedPrekey { record, signature }
     }
@@ -116,23 +110,13 @@ impl Root {
 }
 
 pub(super) fn certify(key: &SigningKey, issuer: DeviceId, tenant_id: TenantId, subject: &Device) -> Vec<u8> {
-    let body = DeviceCert {
-        tenant_id,
-        device: subject.public,
-        issued_at: NOW,
-        issuer,
-    }
-    .to_bytes();
+    let body = DeviceCert { tenant_id, device: subject.public, issued_at: NOW, issuer }.to_bytes();
     signed_object(key, SignedKind::Cert, &body)
 }
 
 pub(super) fn signed_object(key: &SigningKey, kind: SignedKind, body: &[u8]) -> Vec<u8> {
     let signature = sign(key, kind.purpose(), &[body]);
-    encoded(&Unverified {
-        kind,
-        body: body.into(),
-        signature,
-    })
+    encoded(&Unverified { kind, body: body.into(), signature })
 }
 
 /// A chain of these parts, whether it is valid or not.
@@ -172,10 +156,7 @@ impl Tenant {
     pub(super) fn certs(&self, length: usize) -> Vec<Vec<u8>> {
         let mut devices = vec![&self.agent];
         devices.extend(self.owners[..length - 1].iter().rev());
-        let mut certs: Vec<_> = devices
-            .windows(2)
-            .map(|pair| self.certify(pair[1], pair[0]))
-            .collect();
+        let mut certs: Vec<_> = devices.windows(2).map(|pair| self.certify(pair[1], pair[0])).collect();
         certs.push(self.root.certify(devices[length - 1]));
         certs
     }
@@ -200,32 +181,17 @@ impl Tenant {
 
     pub(super) fn enroll(&self) -> EnrollRequest<'static> {
         let (lookup, device) = (pattern(0x30), self.agent.public.to_bytes());
-        let (bundle, sealed_name) = (
-            leak(encoded(&self.agent.bundle())),
-            leak(pattern::<104>(0x50).to_vec()),
-        );
+        let (bundle, sealed_name) =
+            (leak(encoded(&self.agent.bundle())), leak(pattern::<104>(0x50).to_vec()));
         let transcript = EnrollTranscript::new(&lookup, &device, bundle, sealed_name).unwrap();
         let pop = self.agent.sign(SignaturePurpose::Enroll, &[&transcript.0]);
-        EnrollRequest {
-            lookup,
-            device,
-            bundle,
-            sealed_name,
-            pop,
-            tag: pattern(0x60),
-        }
+        EnrollRequest { lookup, device, bundle, sealed_name, pop, tag: pattern(0x60) }
     }
 
     pub(super) fn grant(&self) -> Grant<'static> {
         let serials = vec![
-            OwnerSerial {
-                owner: self.owners[0].id(),
-                serial: 7,
-            },
-            OwnerSerial {
-                owner: self.owners[1].id(),
-                serial: 0,
-            },
+            OwnerSerial { owner: self.owners[0].id(), serial: 7 },
+            OwnerSerial { owner: self.owners[1].id(), serial: 0 },
         ];
         Grant {
             chain: leak(self.chain(2)),

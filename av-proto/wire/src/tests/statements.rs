@@ -32,10 +32,7 @@ fn each_verdict_reads_back_under_its_kind_and_verifies() {
         let object = Unverified::decode(&signed).unwrap();
         assert_eq!(Statement::from_unverified(&object), Ok(statement));
         assert_eq!(object.verify(&issuer.public.identity_key), Ok(()));
-        assert_eq!(
-            object.verify(&tenant.owners[1].public.identity_key),
-            Err(InvalidSignature)
-        );
+        assert_eq!(object.verify(&tenant.owners[1].public.identity_key), Err(InvalidSignature));
     }
 }
 
@@ -43,19 +40,13 @@ fn each_verdict_reads_back_under_its_kind_and_verifies() {
 fn a_revocation_keeps_up_to_its_limit() {
     let tenant = Tenant::new();
     let names = [7; 16 * (MAX_KEEP + 1)];
-    let keeping = |keep| Statement {
-        keep,
-        ..statement(&tenant, Verdict::Revoked)
-    };
+    let keeping = |keep| Statement { keep, ..statement(&tenant, Verdict::Revoked) };
     let full = keeping(&names[..16 * MAX_KEEP]).body().unwrap();
     assert!(full.len() <= MAX_SIGNED_BODY);
     let signed = signed_object(&tenant.root.0, SignedKind::Revocation, &full);
     assert!(signed.len() <= Statement::MAX_SIGNED_LEN);
     let read = Unverified::decode(&signed).unwrap();
-    assert_eq!(
-        Statement::from_unverified(&read).unwrap().keep.len(),
-        16 * MAX_KEEP
-    );
+    assert_eq!(Statement::from_unverified(&read).unwrap().keep.len(), 16 * MAX_KEEP);
     assert_eq!(keeping(&names).body(), Err(EncodeError));
     assert_eq!(keeping(&names[..15]).body(), Err(EncodeError));
     assert_eq!(keeping(&names[..17]).body(), Err(EncodeError));
@@ -65,10 +56,7 @@ fn a_revocation_keeps_up_to_its_limit() {
     let count = longer.len() - 16 * MAX_KEEP - 2;
     longer[count..count + 2].copy_from_slice(&65_u16.to_be_bytes());
     longer.extend([7; 16]);
-    let object = Unverified {
-        body: (&longer[..]).into(),
-        ..read
-    };
+    let object = Unverified { body: (&longer[..]).into(), ..read };
     assert_eq!(Statement::from_unverified(&object), Err(DecodeError));
 }
 
@@ -78,21 +66,11 @@ fn only_a_revocation_keeps() {
     let names = pattern::<16>(0);
     for verdict in [Verdict::Suspended, Verdict::Resumed] {
         let plain = statement(&tenant, verdict);
-        assert_eq!(
-            Statement {
-                keep: &names,
-                ..plain
-            }
-            .body(),
-            Err(EncodeError)
-        );
+        assert_eq!(Statement { keep: &names, ..plain }.body(), Err(EncodeError));
         let mut body = plain.body().unwrap().to_vec();
         body.extend([0, 0]);
         let signed = signed_object(&tenant.root.0, plain.kind(), &body);
-        assert_eq!(
-            Statement::from_unverified(&Unverified::decode(&signed).unwrap()),
-            Err(DecodeError)
-        );
+        assert_eq!(Statement::from_unverified(&Unverified::decode(&signed).unwrap()), Err(DecodeError));
     }
 }
 
@@ -100,10 +78,7 @@ fn only_a_revocation_keeps() {
 fn a_certificate_is_no_statement_and_a_statement_no_certificate() {
     let tenant = Tenant::new();
     let cert = tenant.certs(1).remove(0);
-    assert_eq!(
-        Statement::from_unverified(&Unverified::decode(&cert).unwrap()),
-        Err(DecodeError)
-    );
+    assert_eq!(Statement::from_unverified(&Unverified::decode(&cert).unwrap()), Err(DecodeError));
     let body = statement(&tenant, Verdict::Suspended).body().unwrap();
     let signed = signed_object(&tenant.root.0, SignedKind::Cert, &body);
     let object = Unverified::decode(&signed).unwrap();

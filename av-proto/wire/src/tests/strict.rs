@@ -27,11 +27,7 @@ fn beyond_p(low: u8) -> [u8; 32] {
 }
 
 fn challenge(commitment: &[u8; 32], key: &[u8; 32]) -> Scalar {
-    let hash = Sha512::new()
-        .chain_update(commitment)
-        .chain_update(key)
-        .chain_update(MESSAGE)
-        .finalize();
+    let hash = Sha512::new().chain_update(commitment).chain_update(key).chain_update(MESSAGE).finalize();
     Scalar::from_bytes_mod_order_wide(&hash.into())
 }
 
@@ -63,11 +59,7 @@ fn sign_with(device: &Device, nonce: Scalar, commitment: [u8; 32]) -> Signature 
 fn a_signature_made_by_hand_is_taken() {
     let device = Device::new(1, Role::Owner);
     let nonce = Scalar::from(77_u8);
-    let genuine = sign_with(
-        &device,
-        nonce,
-        EdwardsPoint::mul_base(&nonce).compress().to_bytes(),
-    );
+    let genuine = sign_with(&device, nonce, EdwardsPoint::mul_base(&nonce).compress().to_bytes());
     assert!(is_taken(&device.public.identity_key, &genuine));
 }
 
@@ -78,10 +70,7 @@ fn a_key_of_small_order_is_refused() {
         let forgery = (1_u64..500)
             .map(|nonce| {
                 let response = Scalar::from(nonce);
-                signature(
-                    EdwardsPoint::mul_base(&response).compress().to_bytes(),
-                    response.to_bytes(),
-                )
+                signature(EdwardsPoint::mul_base(&response).compress().to_bytes(), response.to_bytes())
             })
             .find(|forgery| is_taken_permissively(&key, forgery))
             .expect("a signature that holds for a key without a secret");
@@ -104,10 +93,7 @@ fn a_commitment_that_holds_only_times_the_cofactor_is_refused() {
     let nonce = Scalar::from(77_u8);
     for torsion in &EIGHT_TORSION[1..] {
         let mixed = (EdwardsPoint::mul_base(&nonce) + torsion).compress().to_bytes();
-        assert!(!is_taken(
-            &device.public.identity_key,
-            &sign_with(&device, nonce, mixed)
-        ));
+        assert!(!is_taken(&device.public.identity_key, &sign_with(&device, nonce, mixed)));
     }
 }
 
@@ -115,11 +101,7 @@ fn a_commitment_that_holds_only_times_the_cofactor_is_refused() {
 fn a_response_of_the_order_or_above_is_refused() {
     let device = Device::new(1, Role::Owner);
     let nonce = Scalar::from(77_u8);
-    let genuine = sign_with(
-        &device,
-        nonce,
-        EdwardsPoint::mul_base(&nonce).compress().to_bytes(),
-    );
+    let genuine = sign_with(&device, nonce, EdwardsPoint::mul_base(&nonce).compress().to_bytes());
     // S + L, S + 2L … up to what 32 bytes hold: the same residue, another spelling.
     let mut spelled = genuine;
     loop {
@@ -165,10 +147,7 @@ fn a_key_that_is_not_canonical_is_refused() {
     // y = p + 1 is the neutral element's second encoding, for which every r·B, r is a signature.
     let key = beyond_p(1);
     let response = Scalar::from(5_u8);
-    let forgery = signature(
-        EdwardsPoint::mul_base(&response).compress().to_bytes(),
-        response.to_bytes(),
-    );
+    let forgery = signature(EdwardsPoint::mul_base(&response).compress().to_bytes(), response.to_bytes());
     assert!(is_taken_permissively(&key, &forgery));
     assert!(!is_taken(&key, &forgery));
 }
@@ -180,19 +159,13 @@ fn a_commitment_that_is_not_canonical_is_refused() {
         for sign in [0, 0x80] {
             let mut commitment = beyond_p(low);
             commitment[31] |= sign;
-            assert!(!is_taken(
-                &device.public.identity_key,
-                &sign_with(&device, Scalar::ZERO, commitment)
-            ));
+            assert!(!is_taken(&device.public.identity_key, &sign_with(&device, Scalar::ZERO, commitment)));
         }
     }
     // The neutral element with a sign that it does not have.
     let mut commitment = EIGHT_TORSION[0].compress().to_bytes();
     commitment[31] |= 0x80;
-    assert!(!is_taken(
-        &device.public.identity_key,
-        &sign_with(&device, Scalar::ZERO, commitment)
-    ));
+    assert!(!is_taken(&device.public.identity_key, &sign_with(&device, Scalar::ZERO, commitment)));
 }
 
 #[test]
@@ -201,26 +174,16 @@ fn every_bit_of_key_purpose_message_and_signature_counts() {
     let (key, purpose) = (device.public.identity_key, SignaturePurpose::Cert);
     let genuine = device.sign(purpose, &[b"one", b"two"]);
     assert_eq!(verify(&key, purpose, &[b"one", b"two"], &genuine), Ok(()));
-    assert_eq!(
-        verify(&key, purpose, &[b"onetwo"], &genuine),
-        Ok(()),
-        "parts are only concatenated"
-    );
+    assert_eq!(verify(&key, purpose, &[b"onetwo"], &genuine), Ok(()), "parts are only concatenated");
     for bit in 0..512 {
         let mut flipped = genuine;
         flipped.0[bit / 8] ^= 1 << (bit % 8);
-        assert_eq!(
-            verify(&key, purpose, &[b"one", b"two"], &flipped),
-            Err(InvalidSignature)
-        );
+        assert_eq!(verify(&key, purpose, &[b"one", b"two"], &flipped), Err(InvalidSignature));
     }
     for bit in 0..256 {
         let mut flipped = key;
         flipped[bit / 8] ^= 1 << (bit % 8);
-        assert_eq!(
-            verify(&flipped, purpose, &[b"one", b"two"], &genuine),
-            Err(InvalidSignature)
-        );
+        assert_eq!(verify(&flipped, purpose, &[b"one", b"two"], &genuine), Err(InvalidSignature));
     }
     for other in [&b"one tw"[..], b"one", b"onetwo\0", b"pnetwo"] {
         assert_eq!(verify(&key, purpose, &[other], &genuine), Err(InvalidSignature));
@@ -245,8 +208,5 @@ fn wycheproof_agrees() {
             if expected { counted.0 += 1 } else { counted.1 += 1 }
         }
     }
-    assert!(
-        counted.0 >= 80 && counted.1 >= 60,
-        "valid and invalid cases: {counted:?}"
-    );
+    assert!(counted.0 >= 80 && counted.1 >= 60, "valid and invalid cases: {counted:?}");
 }

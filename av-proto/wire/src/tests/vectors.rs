@@ -24,10 +24,7 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 fn unhex(text: &str) -> Vec<u8> {
-    (0..text.len())
-        .step_by(2)
-        .map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap())
-        .collect()
+    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
 }
 
 /// The vectors by name.
@@ -62,59 +59,29 @@ fn computed(tenant: &Tenant) -> BTreeMap<&'static str, String> {
         ("keep name", hex(&keep_name(&certs[0]))),
         (
             "message_id",
-            message_id(
-                &tenant.id(),
-                &agent.id(),
-                &owner.id(),
-                &pattern::<82>(1),
-                &pattern::<48>(0xd0),
-            )
-            .to_string(),
+            message_id(&tenant.id(), &agent.id(), &owner.id(), &pattern::<82>(1), &pattern::<48>(0xd0))
+                .to_string(),
         ),
         (
             "authentication message",
-            hex(
-                &authentication_message(LinkKind::Tls, &pattern(0xc0), &tenant.id(), &agent.id(), &origin)
-                    .unwrap(),
-            ),
+            hex(&authentication_message(LinkKind::Tls, &pattern(0xc0), &tenant.id(), &agent.id(), &origin)
+                .unwrap()),
         ),
-        (
-            "founding message",
-            hex(&founding_message(&tenant.id(), &origin, &owner.id()).unwrap()),
-        ),
+        ("founding message", hex(&founding_message(&tenant.id(), &origin, &owner.id()).unwrap())),
         ("Cert", hex(&certs[0])),
         ("Chain/1", hex(&tenant.chain(1))),
         ("Chain/4", hex(&tenant.chain(4))),
-        (
-            "Revocation",
-            hex(&tenant.statement(Verdict::Revoked, &pattern::<32>(0xf0))),
-        ),
+        ("Revocation", hex(&tenant.statement(Verdict::Revoked, &pattern::<32>(0xf0)))),
         ("Suspension", hex(&tenant.statement(Verdict::Suspended, &[]))),
         ("Resumption", hex(&tenant.statement(Verdict::Resumed, &[]))),
         ("Bundle", hex(&encoded(&agent.bundle()))),
         ("EnrollRequest", hex(&encoded(&tenant.enroll()))),
         ("Grant", hex(&encoded(&tenant.grant()))),
-        (
-            "Prelude",
-            hex(&encoded(&tenant.prelude(tenant.chain(2), Some(2)))),
-        ),
-        (
-            "Prelude/again",
-            hex(&encoded(&tenant.prelude(agent.id().0.to_vec(), None))),
-        ),
+        ("Prelude", hex(&encoded(&tenant.prelude(tenant.chain(2), Some(2))))),
+        ("Prelude/again", hex(&encoded(&tenant.prelude(agent.id().0.to_vec(), None)))),
     ]);
-    values.extend(
-        tenant
-            .to_relay()
-            .iter()
-            .map(|(name, frame)| (*name, hex(&encoded(frame)))),
-    );
-    values.extend(
-        tenant
-            .to_device()
-            .iter()
-            .map(|(name, frame)| (*name, hex(&encoded(frame)))),
-    );
+    values.extend(tenant.to_relay().iter().map(|(name, frame)| (*name, hex(&encoded(frame)))));
+    values.extend(tenant.to_device().iter().map(|(name, frame)| (*name, hex(&encoded(frame)))));
     values
 }
 
@@ -124,10 +91,7 @@ fn every_vector_is_computed_and_everything_computed_has_a_vector() {
     for (name, value) in &computed {
         assert_eq!(expected.get(name), Some(&&**value), "{name}");
     }
-    assert_eq!(
-        expected.keys().collect::<Vec<_>>(),
-        computed.keys().collect::<Vec<_>>()
-    );
+    assert_eq!(expected.keys().collect::<Vec<_>>(), computed.keys().collect::<Vec<_>>());
 }
 
 #[test]
@@ -136,18 +100,12 @@ fn frames_decode_from_their_vectors() {
     for (name, frame) in tenant.to_relay() {
         let bytes = unhex(expected[name]);
         assert_eq!(crate::decode::<ToRelay<'_>>(&bytes), Ok(frame), "{name}");
-        assert!(
-            crate::decode::<ToDevice<'_>>(&bytes).is_err(),
-            "{name} is no frame of the other direction"
-        );
+        assert!(crate::decode::<ToDevice<'_>>(&bytes).is_err(), "{name} is no frame of the other direction");
     }
     for (name, frame) in tenant.to_device() {
         let bytes = unhex(expected[name]);
         assert_eq!(crate::decode::<ToDevice<'_>>(&bytes), Ok(frame), "{name}");
-        assert!(
-            crate::decode::<ToRelay<'_>>(&bytes).is_err(),
-            "{name} is no frame of the other direction"
-        );
+        assert!(crate::decode::<ToRelay<'_>>(&bytes).is_err(), "{name} is no frame of the other direction");
     }
 }
 
@@ -156,25 +114,16 @@ fn signed_vectors_verify() {
     let (tenant, expected) = (Tenant::new(), expected());
     let key = tenant.owners[0].public.identity_key;
     for name in ["Revocation", "Suspension", "Resumption"] {
-        assert_eq!(
-            Unverified::decode(&unhex(expected[name])).unwrap().verify(&key),
-            Ok(())
-        );
+        assert_eq!(Unverified::decode(&unhex(expected[name])).unwrap().verify(&key), Ok(()));
     }
     for name in ["Chain/1", "Chain/4"] {
         let chain = unhex(expected[name]);
-        assert!(
-            crate::chain::Chain::new(&chain)
-                .verify(&tenant.id(), |_| false)
-                .is_ok()
-        );
+        assert!(crate::chain::Chain::new(&chain).verify(&tenant.id(), |_| false).is_ok());
     }
     let names: Vec<_> = vec!["ToRelay.Enroll"];
     for name in names {
         let bytes = unhex(expected[name]);
-        let ToRelay::Enroll { request } = crate::decode(&bytes).unwrap() else {
-            panic!("{name}")
-        };
+        let ToRelay::Enroll { request } = crate::decode(&bytes).unwrap() else { panic!("{name}") };
         assert!(request.verify_possession().is_ok());
     }
 }

@@ -54,9 +54,7 @@ impl Tokens {
             let line = line.split(';').next().unwrap();
             let spaced = ["[", "]", "(", ")", ",", ":", "=", "/", "*", ".."]
                 .iter()
-                .fold(line.to_string(), |line, mark| {
-                    line.replace(mark, &std::format!(" {mark} "))
-                });
+                .fold(line.to_string(), |line, mark| line.replace(mark, &std::format!(" {mark} ")));
             tokens.extend(spaced.split_whitespace().map(String::from));
         }
         Self { tokens, next: 0 }
@@ -83,9 +81,7 @@ impl Tokens {
 
     fn number(&mut self) -> u64 {
         let token = self.take();
-        token
-            .parse()
-            .unwrap_or_else(|_| panic!("a number expected, not {token:?}"))
+        token.parse().unwrap_or_else(|_| panic!("a number expected, not {token:?}"))
     }
 
     fn kind(&mut self) -> Type {
@@ -93,11 +89,7 @@ impl Tokens {
         while self.taken("/") {
             choices.push(self.single());
         }
-        if choices.len() == 1 {
-            choices.remove(0)
-        } else {
-            Type::Choice(choices)
-        }
+        if choices.len() == 1 { choices.remove(0) } else { Type::Choice(choices) }
     }
 
     fn single(&mut self) -> Type {
@@ -117,9 +109,7 @@ impl Tokens {
             "null" => Type::Null,
             "uint" => {
                 self.expect(".size");
-                Type::Uint {
-                    bytes: self.number() as u32,
-                }
+                Type::Uint { bytes: self.number() as u32 }
             }
             "bstr" if self.taken(".cbor") => Type::Embedded(self.take()),
             "bstr" => {
@@ -160,12 +150,7 @@ impl Tokens {
         if name.is_some() {
             self.expect(":");
         }
-        Entry {
-            name,
-            min,
-            max,
-            kind: self.kind(),
-        }
+        Entry { name, min, max, kind: self.kind() }
     }
 }
 
@@ -176,10 +161,7 @@ impl Rules {
         while !tokens.peek(0).is_empty() {
             let name = tokens.take();
             tokens.expect("=");
-            assert!(
-                rules.insert(name.clone(), tokens.kind()).is_none(),
-                "{name} twice"
-            );
+            assert!(rules.insert(name.clone(), tokens.kind()).is_none(), "{name} twice");
         }
         Self(rules)
     }
@@ -207,9 +189,7 @@ impl Rules {
                 for entry in entries {
                     let mut count = 0;
                     while count < entry.max
-                        && items
-                            .first()
-                            .is_some_and(|item| self.holds(&entry.kind, item, deep))
+                        && items.first().is_some_and(|item| self.holds(&entry.kind, item, deep))
                     {
                         items = &items[1..];
                         count += 1;
@@ -226,17 +206,12 @@ impl Rules {
 
     /// The names of a rule's fields.
     pub(super) fn fields(&self, name: &str) -> Vec<&str> {
-        let Type::Array(entries) = self.rule(name) else {
-            panic!("{name} is no array")
-        };
+        let Type::Array(entries) = self.rule(name) else { panic!("{name} is no array") };
         entries.iter().filter_map(|entry| entry.name.as_deref()).collect()
     }
 
     /// The rules of one direction's frames, without its prefix.
     pub(super) fn frames(&self, direction: &str) -> BTreeSet<&str> {
-        self.0
-            .keys()
-            .filter_map(|name| name.strip_prefix(direction)?.strip_prefix('.'))
-            .collect()
+        self.0.keys().filter_map(|name| name.strip_prefix(direction)?.strip_prefix('.')).collect()
     }
 }

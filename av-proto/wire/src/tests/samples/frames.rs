@@ -29,19 +29,10 @@ impl Tenant {
             authentication_message(LinkKind::Tls, &pattern(0xc0), &tenant_id, &agent.id(), &origin).unwrap();
         let founding = founding_message(&tenant_id, &origin, &owner.id()).unwrap();
         let rejected = vec![
-            Rejected {
-                sequence: 4,
-                code: RejectCode::Unopened,
-            },
-            Rejected {
-                sequence: 500,
-                code: RejectCode::UnknownSender,
-            },
+            Rejected { sequence: 4, code: RejectCode::Unopened },
+            Rejected { sequence: 500, code: RejectCode::UnknownSender },
         ];
-        let prekeys = vec![
-            agent.prekey(PrekeyKind::Signed, 3),
-            agent.prekey(PrekeyKind::OneTime, 4),
-        ];
+        let prekeys = vec![agent.prekey(PrekeyKind::Signed, 3), agent.prekey(PrekeyKind::OneTime, 4)];
         vec![
             (
                 "ToRelay.Authenticate",
@@ -54,12 +45,7 @@ impl Tenant {
                     signature: Signature(agent.secret.sign(&authentication).to_bytes()),
                 },
             ),
-            (
-                "ToRelay.Enroll",
-                ToRelay::Enroll {
-                    request: self.enroll(),
-                },
-            ),
+            ("ToRelay.Enroll", ToRelay::Enroll { request: self.enroll() }),
             (
                 "ToRelay.Activate",
                 ToRelay::Activate {
@@ -79,37 +65,16 @@ impl Tenant {
             ),
             (
                 "ToRelay.CreateInvite",
-                ToRelay::CreateInvite {
-                    request: 1,
-                    lookup_hash,
-                    role: Role::Agent,
-                    expires_in: 600,
-                },
+                ToRelay::CreateInvite { request: 1, lookup_hash, role: Role::Agent, expires_in: 600 },
             ),
             ("ToRelay.ListInvites", ToRelay::ListInvites { request: 2 }),
-            (
-                "ToRelay.RevokeInvite",
-                ToRelay::RevokeInvite {
-                    request: 3,
-                    lookup_hash,
-                },
-            ),
+            ("ToRelay.RevokeInvite", ToRelay::RevokeInvite { request: 3, lookup_hash }),
             ("ToRelay.ListPending", ToRelay::ListPending { request: 4 }),
             (
                 "ToRelay.Approve",
-                ToRelay::Approve {
-                    request: 5,
-                    device_id: agent.id(),
-                    grant: leak(encoded(&self.grant())),
-                },
+                ToRelay::Approve { request: 5, device_id: agent.id(), grant: leak(encoded(&self.grant())) },
             ),
-            (
-                "ToRelay.Reject",
-                ToRelay::Reject {
-                    request: 6,
-                    device_id: agent.id(),
-                },
-            ),
+            ("ToRelay.Reject", ToRelay::Reject { request: 6, device_id: agent.id() }),
             (
                 "ToRelay.PostStatement",
                 ToRelay::PostStatement {
@@ -117,13 +82,7 @@ impl Tenant {
                     statement: leak(self.statement(Verdict::Suspended, &[])),
                 },
             ),
-            (
-                "ToRelay.FetchCerts",
-                ToRelay::FetchCerts {
-                    request: 8,
-                    device_id: agent.id(),
-                },
-            ),
+            ("ToRelay.FetchCerts", ToRelay::FetchCerts { request: 8, device_id: agent.id() }),
             (
                 "ToRelay.Send",
                 ToRelay::Send {
@@ -150,18 +109,9 @@ impl Tenant {
             ),
             (
                 "ToRelay.PublishPrekeys",
-                ToRelay::PublishPrekeys {
-                    request: u32::MAX,
-                    prekeys: List::new(prekeys.leak()),
-                },
+                ToRelay::PublishPrekeys { request: u32::MAX, prekeys: List::new(prekeys.leak()) },
             ),
-            (
-                "ToRelay.FetchBundle",
-                ToRelay::FetchBundle {
-                    request: 10,
-                    device_id: agent.id(),
-                },
-            ),
+            ("ToRelay.FetchBundle", ToRelay::FetchBundle { request: 10, device_id: agent.id() }),
             ("ToRelay.Ping", ToRelay::Ping),
             ("ToRelay.Pong", ToRelay::Pong),
         ]
@@ -171,23 +121,10 @@ impl Tenant {
     pub(in crate::tests) fn to_device(&self) -> Vec<(&'static str, ToDevice<'static>)> {
         let (owner, agent) = (&self.owners[0], &self.agent);
         let message_id = MessageId(pattern(0x11));
-        let without_one_time = Bundle {
-            one_time: None,
-            ..agent.bundle()
-        };
-        let bundle = |bundle| ToDevice::Bundle {
-            request: 10,
-            chain: leak(self.chain(2)),
-            bundle,
-        };
+        let without_one_time = Bundle { one_time: None, ..agent.bundle() };
+        let bundle = |bundle| ToDevice::Bundle { request: 10, chain: leak(self.chain(2)), bundle };
         vec![
-            (
-                "ToDevice.Challenge",
-                ToDevice::Challenge {
-                    nonce: pattern(0xc0),
-                    server_time: NOW,
-                },
-            ),
+            ("ToDevice.Challenge", ToDevice::Challenge { nonce: pattern(0xc0), server_time: NOW }),
             (
                 "ToDevice.Welcome",
                 ToDevice::Welcome {
@@ -197,20 +134,11 @@ impl Tenant {
                 },
             ),
             ("ToDevice.Pending", ToDevice::Pending { tenant_id: self.id() }),
-            (
-                "ToDevice.Granted",
-                ToDevice::Granted {
-                    grant: leak(encoded(&self.grant())),
-                },
-            ),
+            ("ToDevice.Granted", ToDevice::Granted { grant: leak(encoded(&self.grant())) }),
             ("ToDevice.Done", ToDevice::Done { request: 0 }),
             (
                 "ToDevice.Error",
-                ToDevice::Error {
-                    request: 0,
-                    code: RefusalCode::RateLimited,
-                    retry_after: 3_600,
-                },
+                ToDevice::Error { request: 0, code: RefusalCode::RateLimited, retry_after: 3_600 },
             ),
             (
                 "ToDevice.Invite",
@@ -231,21 +159,9 @@ impl Tenant {
                     late: false,
                 },
             ),
-            (
-                "ToDevice.Certs",
-                ToDevice::Certs {
-                    request: 8,
-                    chain: leak(self.chain(4)),
-                },
-            ),
+            ("ToDevice.Certs", ToDevice::Certs { request: 8, chain: leak(self.chain(4)) }),
             ("ToDevice.Accepted", ToDevice::Accepted { message_id }),
-            (
-                "ToDevice.Refused",
-                ToDevice::Refused {
-                    message_id,
-                    code: RefusalCode::TooLarge,
-                },
-            ),
+            ("ToDevice.Refused", ToDevice::Refused { message_id, code: RefusalCode::TooLarge }),
             (
                 "ToDevice.Deliver",
                 ToDevice::Deliver {
@@ -274,13 +190,7 @@ impl Tenant {
                     signature: Signature(pattern(0x80)),
                 },
             ),
-            (
-                "ToDevice.Status",
-                ToDevice::Status {
-                    message_id,
-                    fate: Fate::Expired,
-                },
-            ),
+            ("ToDevice.Status", ToDevice::Status { message_id, fate: Fate::Expired }),
             ("ToDevice.Bundle", bundle(agent.bundle())),
             ("ToDevice.Bundle/last", bundle(without_one_time)),
             ("ToDevice.EnrollmentWaiting", ToDevice::EnrollmentWaiting),

@@ -1,0 +1,43 @@
+//! What tests of several modules share.
+
+use std::vec;
+use std::vec::Vec;
+
+use av_wire::bundle::VerifiedBundle;
+use av_wire::{Role, Suites, TenantId};
+use chacha20::ChaCha20Rng;
+use chacha20::rand_core::SeedableRng;
+
+use crate::crypto::Aead;
+use crate::error::CodecError;
+use crate::keys::{Identity, Prekeys};
+use crate::record::codec::Writer;
+
+/// A generator whose whole run follows from `seed`, so that a failing schedule can be run again.
+pub(crate) fn rng(seed: u64) -> ChaCha20Rng {
+    ChaCha20Rng::seed_from_u64(seed)
+}
+
+/// The tenant of all devices in tests.
+pub(crate) const TENANT: TenantId = TenantId([0x7e; 16]);
+
+/// A device of this role that speaks the suite of `A` alone.
+pub(crate) fn identity<A: Aead>(seed: u64, role: Role) -> Identity {
+    let suites: Suites = A::SUITE.alone();
+    Identity::generate(&mut rng(seed), role, suites, 4_096)
+}
+
+/// The verified bundle of a device's prekeys.
+pub(crate) fn bundle<const N: usize>(prekeys: &Prekeys<N>, identity: &Identity) -> VerifiedBundle {
+    prekeys.bundle(identity).expect("signs").verify(identity.public()).expect("its own signatures verify")
+}
+
+/// The bytes that `write` writes into a record of at most `max` bytes.
+pub(crate) fn written(max: usize, write: impl FnOnce(&mut Writer<'_>) -> Result<(), CodecError>) -> Vec<u8> {
+    let mut buffer = vec![0; max];
+    let mut writer = Writer::new(&mut buffer);
+    write(&mut writer).expect("the record fits into its maximum");
+    let len = writer.len();
+    buffer.truncate(len);
+    buffer
+}
