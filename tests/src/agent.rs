@@ -40,10 +40,7 @@ impl Agent {
             "invite = \"{invite}\"\nexec = \"./handler\"\nstate = \"state\"\nname = \"{name}\"\nkey_file = \"key\"\n"
         );
         folder.write(&format!("{name}/agent.toml"), settings.as_bytes(), 0o600)?;
-        Ok(Self {
-            folder: folder.join(name),
-            process: None,
-        })
+        Ok(Self { folder: folder.join(name), process: None })
     }
 
     /// An agent that runs, was approved by `owner` and is active.
@@ -55,6 +52,7 @@ impl Agent {
         let fingerprint = agent.enroll()?;
         owner.approve(&fingerprint)?;
         agent.process()?.expect_line("approved by")?;
+        agent.process()?.expect_line("connected")?;
         Ok(agent)
     }
 
@@ -93,9 +91,7 @@ impl Agent {
     /// # Errors
     /// When it is not running.
     pub fn take(&mut self) -> Outcome<Process> {
-        self.process
-            .take()
-            .ok_or_else(|| "the agent is not running".into())
+        self.process.take().ok_or_else(|| "the agent is not running".into())
     }
 
     /// The running process.
@@ -103,9 +99,7 @@ impl Agent {
     /// # Errors
     /// When it is not running.
     pub fn process(&mut self) -> Outcome<&mut Process> {
-        self.process
-            .as_mut()
-            .ok_or_else(|| "the agent is not running".into())
+        self.process.as_mut().ok_or_else(|| "the agent is not running".into())
     }
 
     /// Its folder.
@@ -116,6 +110,11 @@ impl Agent {
     /// Its state directory.
     pub fn state(&self) -> PathBuf {
         self.folder.join("state")
+    }
+
+    /// The key file of its state.
+    pub fn key_file(&self) -> PathBuf {
+        self.folder.join("key")
     }
 
     /// The messages that its handler was given so far.
@@ -150,7 +149,5 @@ pub fn fingerprint(text: &str) -> Outcome<String> {
     let is_group = |word: &&str| word.len() == 5 && word.bytes().all(|byte| byte.is_ascii_digit());
     let words: Vec<&str> = text.split_whitespace().collect();
     let groups = words.windows(8).find(|groups| groups.iter().all(is_group));
-    groups
-        .map(|groups| groups.join(" "))
-        .ok_or_else(|| format!("no fingerprint in {text:?}").into())
+    groups.map(|groups| groups.join(" ")).ok_or_else(|| format!("no fingerprint in {text:?}").into())
 }

@@ -17,6 +17,7 @@ use crate::{Failure, Outcome};
 pub struct Connection {
     socket: WebSocket<TcpStream>,
     origin: Origin,
+    challenge: Vec<u8>,
     nonce: [u8; 32],
     /// Inbox entries that came while an answer was waited for.
     entries: VecDeque<Vec<u8>>,
@@ -45,18 +46,20 @@ impl Connection {
         let request = ClientRequestBuilder::new(uri).with_sub_protocol(SUBPROTOCOL);
         let (socket, _) = tungstenite::client(request, stream)
             .map_err(|error| format!("no WebSocket at {origin}: {error}"))?;
-        let mut connection = Self {
-            socket,
-            origin,
-            nonce: [0; 32],
-            entries: VecDeque::new(),
-        };
+        let mut connection =
+            Self { socket, origin, challenge: Vec::new(), nonce: [0; 32], entries: VecDeque::new() };
         let first = connection.frame()?;
         match decode(&first)? {
             ToDevice::Challenge { nonce, .. } => connection.nonce = nonce,
             other => return Err(unexpected(&other)),
         }
+        connection.challenge = first;
         Ok(connection)
+    }
+
+    /// The relay's first frame.
+    pub fn challenge(&self) -> &[u8] {
+        &self.challenge
     }
 
     /// The origin that it was opened to.

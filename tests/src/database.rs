@@ -35,22 +35,13 @@ impl Cluster {
         let (folder, text) = folders
             .into_iter()
             .find_map(|folder| {
-                fs::read_to_string(folder.join("postmaster.pid"))
-                    .ok()
-                    .map(|text| (folder, text))
+                fs::read_to_string(folder.join("postmaster.pid")).ok().map(|text| (folder, text))
             })
             .ok_or_else(|| format!("no running cluster in {}", data.display()))?;
         let mut lines = text.lines();
-        let process = lines
-            .next()
-            .and_then(|line| line.trim().parse().ok())
-            .ok_or("no process id")?;
+        let process = lines.next().and_then(|line| line.trim().parse().ok()).ok_or("no process id")?;
         let socket_folder = lines.nth(3).unwrap_or_default().to_owned();
-        Ok(Self {
-            folder,
-            process,
-            socket_folder,
-        })
+        Ok(Self { folder, process, socket_folder })
     }
 
     /// The id of its first process.
@@ -78,6 +69,15 @@ pub struct StoredMessage {
     pub ciphertext: Vec<u8>,
 }
 
+/// What a cluster promises, read from its catalogue and settings.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// PostgreSQL's major version.
+    pub major: i32,
+    /// Tables of the relay, every one of which forces row-level security.
+    pub tables: i64,
+}
+
 impl Database {
     /// Connects to a running cluster.
     ///
@@ -85,13 +85,8 @@ impl Database {
     /// When PostgreSQL refuses.
     pub fn connect(cluster: &Cluster) -> Outcome<Self> {
         let mut config = Config::new();
-        config
-            .host_path(&cluster.socket_folder)
-            .user(OWNER)
-            .dbname(DATABASE);
-        Ok(Self {
-            client: config.connect(NoTls)?,
-        })
+        config.host_path(&cluster.socket_folder).user(OWNER).dbname(DATABASE);
+        Ok(Self { client: config.connect(NoTls)? })
     }
 
     /// Runs queries in a transaction that sees the rows of `tenant`, and rolls it back.
@@ -104,10 +99,7 @@ impl Database {
         run: impl FnOnce(&mut Transaction<'_>) -> Outcome<T>,
     ) -> Outcome<T> {
         let mut transaction = self.client.transaction()?;
-        transaction.execute(
-            "SELECT set_config('app.tenant_id', $1, true)",
-            &[&tenant.to_string()],
-        )?;
+        transaction.execute("SELECT set_config('app.tenant_id', $1, true)", &[&tenant.to_string()])?;
         run(&mut transaction)
     }
 
@@ -121,10 +113,7 @@ impl Database {
         run: impl FnOnce(&mut Transaction<'_>) -> Outcome<T>,
     ) -> Outcome<T> {
         let mut transaction = self.client.transaction()?;
-        transaction.execute(
-            "SELECT set_config('app.tenant_id', $1, true)",
-            &[&tenant.to_string()],
-        )?;
+        transaction.execute("SELECT set_config('app.tenant_id', $1, true)", &[&tenant.to_string()])?;
         let value = run(&mut transaction)?;
         transaction.commit()?;
         Ok(value)
@@ -137,11 +126,7 @@ impl Database {
     pub fn tables(&mut self) -> Outcome<Vec<String>> {
         let query = "SELECT relname::text FROM pg_class WHERE relnamespace = 'av'::regnamespace AND relkind = 'r' \
                      AND relrowsecurity ORDER BY 1";
-        self.client
-            .query(query, &[])?
-            .iter()
-            .map(|row| Ok(row.try_get(0)?))
-            .collect()
+        self.client.query(query, &[])?.iter().map(|row| Ok(row.try_get(0)?)).collect()
     }
 
     /// Rows of a tenant in each table.
@@ -164,9 +149,7 @@ impl Database {
     /// # Errors
     /// Those of the queries, or when there is no such table.
     pub fn count(&mut self, tenant: TenantId, table: &str) -> Outcome<i64> {
-        self.counts(tenant)?
-            .remove(table)
-            .ok_or_else(|| format!("no table {table}").into())
+        self.counts(tenant)?.remove(table).ok_or_else(|| format!("no table {table}").into())
     }
 
     /// A digest of each table's rows of a tenant: equal exactly when nothing changed.
@@ -194,13 +177,47 @@ impl Database {
         self.with_tenant(tenant, |transaction| {
             let rows = transaction.query(query, &[])?;
             rows.iter()
-                .map(|row| {
-                    Ok(StoredMessage {
-                        header_blob: row.try_get(0)?,
-                        ciphertext: row.try_get(1)?,
-                    })
-                })
+                .map(|row| Ok(StoredMessage { header_blob: row.try_get(0)?, ciphertext: row.try_get(1)? }))
                 .collect()
         })
+    }
+
+    /// What the cluster promises.
+    ///
+    /// # Errors
+    /// When one of the promises does not hold: a table without forced row-level security, a TCP address, or a
+    /// setting that lets a commit be lost.
+    pub fn facts(&mut self) -> Outcome<Facts> {
+        let query = "SELECT current_setting('server_version_num')::int / 10000, \
+                     count(*) FILTER (WHERE relrowsecurity AND relforcerowsecurity), \
+                     count(*) FILTER (WHERE NOT (relrowsecurity AND relforcerowsecurity)), \
+                     current_setting('listen_addresses'), \
+                     ARRAY['fsync', 'full_page_writes', 'synchronous_commit']::text[] \
+                     <@ (SELECT array_agg(name) FROM pg_settings WHERE setting = 'on') \
+                     FROM pg_class WHERE relnamespace = 'av'::regnamespace AND relkind IN ('r', 'p', 'm', 'f')";
+        let row = self.client.query_one(query, &[])?;
+        let (open, addresses, durable): (i64, String, bool) =
+            (row.try_get(2)?, row.try_get(3)?, row.try_get(4)?);
+        if open != 0 || !addresses.is_empty() || !durable {
+            return Err(format!("{open} tables are open, TCP on {addresses:?}, durable: {durable}").into());
+        }
+        Ok(Facts { major: row.try_get(0)?, tables: row.try_get(1)? })
+    }
+
+    /// Writes everything that PostgreSQL holds in memory to its files.
+    ///
+    /// # Errors
+    /// When the role may not.
+    pub fn checkpoint(&mut self) -> Outcome {
+        Ok(self.client.batch_execute("CHECKPOINT")?)
+    }
+
+    /// Writes bytes into the write-ahead log and nowhere else.
+    ///
+    /// # Errors
+    /// Those of the query.
+    pub fn write_to_log(&mut self, bytes: &[u8]) -> Outcome {
+        self.client.execute("SELECT pg_logical_emit_message(true, 'canary', $1::bytea)", &[&bytes])?;
+        Ok(())
     }
 }

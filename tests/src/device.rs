@@ -1,5 +1,6 @@
 //! Hand-made devices: keys and signatures of a test's own, so that it can say what no honest device says.
 
+use av_proto::invite::InviteKeys;
 use av_wire::bundle::{Bundle, Prekey, PrekeyKind, SignedPrekey};
 use av_wire::cert::DeviceCert;
 use av_wire::chain::{Chain, MAX_CHAIN_BYTES};
@@ -12,6 +13,8 @@ use av_wire::signature::{SignedKind, Unverified, signed_message};
 use av_wire::statement::{Statement, Verdict};
 use av_wire::{DeviceId, DevicePublic, List, LookupHash, Origin, Role, Signature, Suite, TenantId};
 use ed25519_dalek::{Signer, SigningKey};
+use getrandom::SysRng;
+use rand_core::UnwrapErr;
 
 use crate::Outcome;
 use crate::connection::{Connection, decode, unexpected};
@@ -67,9 +70,7 @@ impl Request {
 
     /// As a frame.
     pub fn frame(&self) -> ToRelay<'_> {
-        ToRelay::Enroll {
-            request: self.as_wire(),
-        }
+        ToRelay::Enroll { request: self.as_wire() }
     }
 
     /// Its transcript.
@@ -122,20 +123,11 @@ impl Device {
     /// Those of the system's random source.
     pub fn bundle(&self) -> Outcome<Bundle> {
         let prekey = |kind, id| -> Outcome<SignedPrekey> {
-            let record = Prekey {
-                kind,
-                id,
-                created_at: ISSUED_AT,
-                key: random()?,
-            }
-            .to_bytes();
+            let record = Prekey { kind, id, created_at: ISSUED_AT, key: random()? }.to_bytes();
             let signature = self.sign(SignaturePurpose::Prekey, &[self.id().as_bytes(), &record])?;
             Ok(SignedPrekey { record, signature })
         };
-        Ok(Bundle {
-            signed: prekey(PrekeyKind::Signed, 1)?,
-            one_time: Some(prekey(PrekeyKind::OneTime, 2)?),
-        })
+        Ok(Bundle { signed: prekey(PrekeyKind::Signed, 1)?, one_time: Some(prekey(PrekeyKind::OneTime, 2)?) })
     }
 
     /// A request to enroll with the invite that has this lookup value. Sealed name and tag are random.
@@ -155,6 +147,19 @@ impl Device {
         Ok(request)
     }
 
+    /// A request to enroll with these invite keys, its tag as the invite's holder makes it.
+    ///
+    /// # Errors
+    /// Those of the system's random source.
+    pub fn request_with(&self, keys: &InviteKeys, name: &str) -> Outcome<Request> {
+        let mut request = self.request(keys.lookup())?;
+        request.sealed_name = keys.seal_name(&mut UnwrapErr(SysRng), name, "test")?.to_vec();
+        let transcript = request.transcript()?;
+        request.pop = self.sign(SignaturePurpose::Enroll, &[&transcript.0])?;
+        request.tag = keys.enroll_tag(&transcript)?;
+        Ok(request)
+    }
+
     /// Takes up a grant of this chain.
     ///
     /// # Errors
@@ -168,11 +173,7 @@ impl Device {
     ) -> Outcome {
         let parts = [request.transcript()?.0, Chain::new(chain).hash()];
         let signature = self.sign(SignaturePurpose::Activate, &[&parts[0], &parts[1]])?;
-        connection.must(&ToRelay::Activate {
-            tenant_id: tenant,
-            device_id: self.id(),
-            signature,
-        })
+        connection.must(&ToRelay::Activate { tenant_id: tenant, device_id: self.id(), signature })
     }
 
     /// The frame that authenticates this connection.
@@ -242,13 +243,7 @@ impl Founder {
         let cert = certificate(&root, tenant, device.public(), DeviceId::ROOT)?;
         let mut buffer = [0; MAX_CHAIN_BYTES];
         let chain = Chain::prepend(&root.verifying_key().to_bytes(), &cert, None, &mut buffer)?.to_vec();
-        let founder = Self {
-            root,
-            device,
-            tenant,
-            chain,
-            serial: 0,
-        };
+        let founder = Self { root, device, tenant, chain, serial: 0 };
         let mut connection = Connection::open(origin)?;
         let bundle = encoded(&founder.device.bundle()?)?;
         let message = founding_message(&tenant, connection.origin(), &founder.device.id())?;
@@ -293,6 +288,18 @@ impl Founder {
         let mut buffer = [0; MAX_CHAIN_BYTES];
         let root = self.root.verifying_key().to_bytes();
         Ok(Chain::prepend(&root, &cert, Some(Chain::new(&self.chain)), &mut buffer)?.to_vec())
+    }
+
+    /// The chain that certifies `device` under `owner`, which the founding owner certifies.
+    ///
+    /// # Errors
+    /// Never for devices of this harness.
+    pub fn certify_by(&self, owner: &Device, device: &DevicePublic) -> Outcome<Vec<u8>> {
+        let issuers = self.certify(owner.public())?;
+        let cert = certificate(&owner.identity, self.tenant, device, owner.id())?;
+        let mut buffer = [0; MAX_CHAIN_BYTES];
+        let root = self.root.verifying_key().to_bytes();
+        Ok(Chain::prepend(&root, &cert, Some(Chain::new(&issuers)), &mut buffer)?.to_vec())
     }
 
     /// Approves a pending device; its grant's tag is random, which the relay cannot know.
@@ -355,11 +362,7 @@ impl Founder {
         };
         let body = statement.body()?;
         let signature = self.device.sign(statement.kind().purpose(), &[&body])?;
-        encoded(&Unverified {
-            kind: statement.kind(),
-            body: body.as_slice().into(),
-            signature,
-        })
+        encoded(&Unverified { kind: statement.kind(), body: body.as_slice().into(), signature })
     }
 
     /// Posts the next statement about `subject`.
@@ -368,10 +371,7 @@ impl Founder {
     /// When the relay refuses.
     pub fn post(&mut self, connection: &mut Connection, verdict: Verdict, subject: DeviceId) -> Outcome {
         let statement = self.statement(verdict, subject)?;
-        connection.must(&ToRelay::PostStatement {
-            request: 3,
-            statement: statement.as_slice().into(),
-        })
+        connection.must(&ToRelay::PostStatement { request: 3, statement: statement.as_slice().into() })
     }
 }
 
@@ -382,19 +382,9 @@ fn certificate(
     device: &DevicePublic,
     issuer: DeviceId,
 ) -> Outcome<Vec<u8>> {
-    let body = DeviceCert {
-        tenant_id: tenant,
-        device: *device,
-        issued_at: ISSUED_AT,
-        issuer,
-    }
-    .to_bytes();
+    let body = DeviceCert { tenant_id: tenant, device: *device, issued_at: ISSUED_AT, issuer }.to_bytes();
     let signature = sign(key, SignaturePurpose::Cert, &[&body])?;
-    encoded(&Unverified {
-        kind: SignedKind::Cert,
-        body: body.as_slice().into(),
-        signature,
-    })
+    encoded(&Unverified { kind: SignedKind::Cert, body: body.as_slice().into(), signature })
 }
 
 fn sign(key: &SigningKey, purpose: SignaturePurpose, parts: &[&[u8]]) -> Outcome<Signature> {

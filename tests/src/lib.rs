@@ -12,6 +12,8 @@
 #![forbid(unsafe_code)]
 
 pub mod agent;
+pub mod blindness;
+pub mod client;
 pub mod connection;
 pub mod database;
 pub mod device;

@@ -29,10 +29,7 @@ impl Owner {
     /// # Errors
     /// Those of the file system.
     pub fn new(folder: &Folder, name: &str) -> Outcome<Self> {
-        Ok(Self {
-            home: folder.join(name),
-            key_file: folder.key_file(&format!("{name}.key"))?,
-        })
+        Ok(Self { home: folder.join(name), key_file: folder.key_file(&format!("{name}.key"))? })
     }
 
     /// An owner that founded a tenant at the relay of this origin.
@@ -41,9 +38,7 @@ impl Owner {
     /// When `av init` fails.
     pub fn found(folder: &Folder, name: &str, origin: &str) -> Outcome<Self> {
         let owner = Self::new(folder, name)?;
-        owner
-            .run(&["init", "--relay", origin, "--name", name])?
-            .success()?;
+        owner.run(&["init", "--relay", origin, "--name", name])?.success()?;
         Ok(owner)
     }
 
@@ -63,12 +58,7 @@ impl Owner {
     /// When `av` is not built.
     pub fn command(&self, arguments: &[&str]) -> Outcome<Command> {
         let mut command = av()?;
-        command
-            .arg("--home")
-            .arg(&self.home)
-            .arg("--key-file")
-            .arg(&self.key_file)
-            .args(arguments);
+        command.arg("--home").arg(&self.home).arg("--key-file").arg(&self.key_file).args(arguments);
         Ok(command)
     }
 
@@ -77,11 +67,7 @@ impl Owner {
     /// # Errors
     /// When it cannot be started or does not end; a failure of the command itself is in what it left.
     pub fn run(&self, arguments: &[&str]) -> Outcome<Finished> {
-        Process::run(
-            &format!("av {}", arguments.join(" ")),
-            self.command(arguments)?,
-            "",
-        )
+        Process::run(&format!("av {}", arguments.join(" ")), self.command(arguments)?, "")
     }
 
     /// Starts `av` and leaves it running.
@@ -105,10 +91,7 @@ impl Owner {
                 .find(|word| word.starts_with(prefix))
                 .ok_or_else(|| format!("no {prefix} in {finished:#?}"))
         };
-        Ok(Invite {
-            url: word("av1:?")?,
-            text: word("av1-")?,
-        })
+        Ok(Invite { url: word("av1:?")?, text: word("av1-")? })
     }
 
     /// Waits for the request of the device with this fingerprint and approves it.
@@ -116,8 +99,7 @@ impl Owner {
     /// # Errors
     /// When the command fails.
     pub fn approve(&self, fingerprint: &str) -> Outcome<Finished> {
-        self.run(&["approve", "--wait", "--fingerprint", fingerprint])?
-            .success()
+        self.run(&["approve", "--wait", "--fingerprint", fingerprint])?.success()
     }
 
     /// Sends `lines` to `peer` and waits until they are accepted and `answers` messages have come.

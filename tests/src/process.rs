@@ -39,11 +39,7 @@ impl Finished {
     /// # Errors
     /// With all its output when it did not.
     pub fn success(self) -> Outcome<Self> {
-        if self.status == 0 {
-            Ok(self)
-        } else {
-            Err(format!("it failed: {self:#?}").into())
-        }
+        if self.status == 0 { Ok(self) } else { Err(format!("it failed: {self:#?}").into()) }
     }
 
     /// The program must have ended with this status.
@@ -81,23 +77,11 @@ impl Process {
     /// # Errors
     /// When it cannot be started.
     pub fn spawn(name: &str, mut command: Command) -> Outcome<Self> {
-        command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        let mut child = command
-            .spawn()
-            .map_err(|error| format!("cannot start {command:?}: {error}"))?;
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().map_err(|error| format!("cannot start {command:?}: {error}"))?;
         let stdout = Lines::collect(child.stdout.take())?;
         let stderr = Lines::collect(child.stderr.take())?;
-        Ok(Self {
-            name: name.to_owned(),
-            stdin: child.stdin.take(),
-            child,
-            stdout,
-            stderr,
-            read: 0,
-        })
+        Ok(Self { name: name.to_owned(), stdin: child.stdin.take(), child, stdout, stderr, read: 0 })
     }
 
     /// Starts `command`, gives it `input` and waits for its end.
@@ -215,12 +199,7 @@ impl Process {
     }
 
     fn explain(&self, error: Failure) -> Failure {
-        format!(
-            "{error}\n--- stdout\n{}--- stderr\n{}",
-            text(&self.lines()),
-            text(&self.log())
-        )
-        .into()
+        format!("{error}\n--- stdout\n{}--- stderr\n{}", text(&self.lines()), text(&self.log())).into()
     }
 }
 
@@ -237,26 +216,19 @@ impl Drop for Process {
 /// # Errors
 /// When there is no such process.
 pub fn signal_process(id: u32, signal: Signal) -> Outcome {
-    let id = i32::try_from(id)
-        .ok()
-        .and_then(Pid::from_raw)
-        .ok_or("not a process id")?;
+    let id = i32::try_from(id).ok().and_then(Pid::from_raw).ok_or("not a process id")?;
     Ok(kill_process(id, signal)?)
 }
 
 /// Whether a process with this id exists. One that ended and was not waited for does not count.
 pub fn exists(id: u32) -> bool {
     // The state is the first letter behind the name, which may itself hold blanks and parentheses.
-    std::fs::read_to_string(format!("/proc/{id}/stat")).is_ok_and(|stat| {
-        stat.rsplit_once(") ")
-            .is_some_and(|(_, rest)| !rest.starts_with('Z'))
-    })
+    std::fs::read_to_string(format!("/proc/{id}/stat"))
+        .is_ok_and(|stat| stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z')))
 }
 
 fn code(status: ExitStatus) -> i32 {
-    status
-        .code()
-        .unwrap_or_else(|| 128 + status.signal().unwrap_or_default())
+    status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or_default())
 }
 
 fn text(lines: &[String]) -> String {
@@ -291,11 +263,7 @@ impl Lines {
     }
 
     fn find(&self, from: usize, text: &str) -> Option<(usize, String)> {
-        self.all()
-            .into_iter()
-            .enumerate()
-            .skip(from)
-            .find(|(_, line)| line.contains(text))
+        self.all().into_iter().enumerate().skip(from).find(|(_, line)| line.contains(text))
     }
 
     fn is_complete(&self) -> bool {

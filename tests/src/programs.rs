@@ -11,11 +11,6 @@ use crate::Outcome;
 pub fn find(name: &str) -> Outcome<PathBuf> {
     let own = std::env::current_exe()?;
     // A test binary stands in `deps`, one level below the programs.
-    let program = own
-        .ancestors()
-        .skip(1)
-        .take(2)
-        .map(|folder| folder.join(name))
-        .find(|path| path.is_file());
+    let program = own.ancestors().skip(1).take(2).map(|folder| folder.join(name)).find(|path| path.is_file());
     program.ok_or_else(|| format!("`{name}` is not built: run `cargo build --workspace --bins` first").into())
 }

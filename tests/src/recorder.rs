@@ -82,11 +82,7 @@ impl Recorder {
                 }
             }
         })?;
-        Ok(Self {
-            address,
-            shared,
-            acceptor: Some(acceptor),
-        })
+        Ok(Self { address, shared, acceptor: Some(acceptor) })
     }
 
     /// The origin that devices use and the relay must be told to have.
@@ -96,11 +92,7 @@ impl Recorder {
 
     /// A copy of everything that was recorded, a connection each, in the order in which they came.
     pub fn recordings(&self) -> Vec<Recording> {
-        let connections = self
-            .shared
-            .connections
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let connections = self.shared.connections.lock().unwrap_or_else(PoisonError::into_inner);
         connections
             .iter()
             .map(|c| c.recording.lock().unwrap_or_else(PoisonError::into_inner).clone())
@@ -109,13 +101,7 @@ impl Recorder {
 
     /// Ends every connection of this moment, as a network that fails.
     pub fn cut(&self) {
-        for connection in self
-            .shared
-            .connections
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .iter()
-        {
+        for connection in self.shared.connections.lock().unwrap_or_else(PoisonError::into_inner).iter() {
             connection.shutdown();
         }
     }
@@ -128,19 +114,14 @@ impl Recorder {
     pub fn search(&self, search: &Search) -> Outcome<Searched> {
         let mut searched = Searched::default();
         for (number, recording) in self.recordings().iter().enumerate() {
-            for (name, raw) in [
-                ("to the relay", &recording.to_relay),
-                ("to the device", &recording.to_device),
-            ] {
+            for (name, raw) in
+                [("to the relay", &recording.to_relay), ("to the device", &recording.to_device)]
+            {
                 let place = format!("wire, connection {number} {name}");
                 searched.bytes += raw.len();
-                searched
-                    .found
-                    .extend(search.in_stream(&format!("{place}, raw"), raw.as_slice())?);
+                searched.found.extend(search.in_stream(&format!("{place}, raw"), raw.as_slice())?);
                 let unmasked = websocket::payloads(raw).concat();
-                searched
-                    .found
-                    .extend(search.in_stream(&format!("{place}, unmasked"), unmasked.as_slice())?);
+                searched.found.extend(search.in_stream(&format!("{place}, unmasked"), unmasked.as_slice())?);
             }
         }
         Ok(searched)
@@ -184,11 +165,7 @@ impl Shared {
             std::thread::Builder::new().spawn(move || pump(from, to, direction, &recording))?;
         }
         let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
-        connections.push(Connection {
-            device,
-            relay,
-            recording,
-        });
+        connections.push(Connection { device, relay, recording });
         Ok(())
     }
 }

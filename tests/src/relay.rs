@@ -8,7 +8,7 @@ use rustix::process::Signal;
 
 use crate::database::{Cluster, Database};
 use crate::process::{Finished, Process};
-use crate::wait::{DEADLINE, wait_until};
+use crate::wait::{DEADLINE, wait_to_end, wait_until};
 use crate::{Outcome, programs};
 
 /// A relay. Dropping it kills it, and its PostgreSQL ends with it.
@@ -34,12 +34,7 @@ impl Relay {
     /// # Errors
     /// When it does not get ready, with everything it said.
     pub fn start_at(data: &Path, address: SocketAddr, origin: &str) -> Outcome<Self> {
-        let mut relay = Self {
-            data: data.to_owned(),
-            address,
-            origin: origin.to_owned(),
-            process: None,
-        };
+        let mut relay = Self { data: data.to_owned(), address, origin: origin.to_owned(), process: None };
         relay.restart()?;
         Ok(relay)
     }
@@ -104,9 +99,7 @@ impl Relay {
     /// # Errors
     /// When it is not running.
     pub fn process(&mut self) -> Outcome<&mut Process> {
-        self.process
-            .as_mut()
-            .ok_or_else(|| "the relay is not running".into())
+        self.process.as_mut().ok_or_else(|| "the relay is not running".into())
     }
 
     /// The origin that its devices use.
@@ -131,6 +124,25 @@ impl Relay {
     pub fn probe(&self) -> Outcome {
         TcpStream::connect(self.address)?;
         Ok(())
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        let Some(mut process) = self.process.take() else {
+            return;
+        };
+        let database = Cluster::find(&self.data).map(|cluster| cluster.process());
+        // Its folder can be removed only when nobody writes into it any more, so the end is waited for; a relay
+        // that does not take the signal is killed by its drop.
+        let _ = process.signal(Signal::TERM);
+        let _ = wait_to_end("the relay ends", DEADLINE, || Ok((!process.is_running()?).then_some(())));
+        drop(process);
+        if let Ok(database) = database {
+            let _ = wait_to_end("PostgreSQL ends", DEADLINE, || {
+                Ok((!crate::process::exists(database)).then_some(()))
+            });
+        }
     }
 }
 

@@ -29,10 +29,7 @@ impl Secret {
         if bytes.len() < MIN_SECRET {
             return Err(format!("{name}: {} bytes are too few to search for", bytes.len()).into());
         }
-        Ok(Self {
-            name: name.to_owned(),
-            bytes: bytes.to_vec(),
-        })
+        Ok(Self { name: name.to_owned(), bytes: bytes.to_vec() })
     }
 
     /// Its name.
@@ -92,10 +89,7 @@ impl Search {
         if patterns.is_empty() {
             return Err("a search for nothing finds nothing".into());
         }
-        Ok(Self {
-            automaton: AhoCorasick::new(bytes)?,
-            patterns,
-        })
+        Ok(Self { automaton: AhoCorasick::new(bytes)?, patterns })
     }
 
     /// How many patterns it looks for.
@@ -111,11 +105,7 @@ impl Search {
         let mut found: Vec<Found> = Vec::new();
         for hit in self.automaton.stream_find_iter(stream) {
             if let Some((secret, spelling)) = self.patterns.get(hit?.pattern().as_usize()) {
-                let one = Found {
-                    secret: secret.clone(),
-                    spelling,
-                    place: place.to_owned(),
-                };
+                let one = Found { secret: secret.clone(), spelling, place: place.to_owned() };
                 if !found.contains(&one) {
                     found.push(one);
                 }
@@ -151,9 +141,7 @@ impl Search {
                 };
                 scanned.files += 1;
                 scanned.bytes += metadata.len();
-                scanned
-                    .found
-                    .extend(self.in_stream(&path.display().to_string(), file)?);
+                scanned.found.extend(self.in_stream(&path.display().to_string(), file)?);
             }
         }
         Ok(())
@@ -173,22 +161,8 @@ fn unless_gone<T>(result: std::io::Result<T>) -> Outcome<Option<T>> {
 fn spellings(secret: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
     let mut spellings = vec![
         ("raw", secret.to_vec()),
-        (
-            "hex",
-            secret
-                .iter()
-                .map(|byte| format!("{byte:02x}"))
-                .collect::<String>()
-                .into_bytes(),
-        ),
-        (
-            "HEX",
-            secret
-                .iter()
-                .map(|byte| format!("{byte:02X}"))
-                .collect::<String>()
-                .into_bytes(),
-        ),
+        ("hex", secret.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into_bytes()),
+        ("HEX", secret.iter().map(|byte| format!("{byte:02X}")).collect::<String>().into_bytes()),
     ];
     for before in 0..3 {
         let padded = [vec![0; before].as_slice(), secret].concat();

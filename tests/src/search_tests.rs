@@ -10,11 +10,7 @@ const SECRET: &[u8] = b"\xfb\xff\xbf\xfe\xfb\xef\xbe\xfa the owner's own words \
 
 fn spellings_found(text: &[u8]) -> Outcome<Vec<&'static str>> {
     let search = Search::new(&[Secret::new("secret", SECRET)?])?;
-    Ok(search
-        .in_stream("here", text)?
-        .into_iter()
-        .map(|found| found.spelling)
-        .collect())
+    Ok(search.in_stream("here", text)?.into_iter().map(|found| found.spelling).collect())
 }
 
 #[test]
@@ -75,14 +71,7 @@ fn a_folder_is_searched_to_its_leaves() -> Outcome {
     let scanned = Search::new(&[Secret::new("secret", SECRET)?])?.in_folder(folder.path())?;
     assert_eq!((scanned.files, scanned.bytes), (2, 12 + SECRET.len() as u64));
     let place = folder.join("a/b/deep").display().to_string();
-    assert_eq!(
-        scanned.found,
-        [Found {
-            secret: "secret".to_owned(),
-            spelling: "raw",
-            place
-        }]
-    );
+    assert_eq!(scanned.found, [Found { secret: "secret".to_owned(), spelling: "raw", place }]);
     Ok(())
 }
 

@@ -35,10 +35,7 @@ impl SharedRelay {
         }
         let folder = Folder::new()?;
         let relay = Relay::start(&folder.join("relay"))?;
-        let inner = Arc::new(Inner {
-            relay,
-            _folder: folder,
-        });
+        let inner = Arc::new(Inner { relay, _folder: folder });
         *current = Arc::downgrade(&inner);
         Ok(Self { inner })
     }

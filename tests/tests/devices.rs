@@ -26,10 +26,7 @@ impl Tenant {
         let mut owner = founder.connect(origin)?;
         let [pending, approved, rejected] = requested(&founder, &mut owner, origin)?;
         founder.approve(&mut owner, approved.public())?;
-        owner.must(&ToRelay::Reject {
-            request: 5,
-            device_id: rejected.id(),
-        })?;
+        owner.must(&ToRelay::Reject { request: 5, device_id: rejected.id() })?;
         let mut tenant = Self {
             active: Device::new(Role::Agent)?,
             suspended: Device::new(Role::Agent)?,
@@ -59,11 +56,7 @@ impl Tenant {
 
 /// Three devices that asked to enroll.
 fn requested(founder: &Founder, owner: &mut Connection, origin: &str) -> Outcome<[Device; 3]> {
-    let devices = [
-        Device::new(Role::Agent)?,
-        Device::new(Role::Agent)?,
-        Device::new(Role::Agent)?,
-    ];
+    let devices = [Device::new(Role::Agent)?, Device::new(Role::Agent)?, Device::new(Role::Agent)?];
     for device in &devices {
         let lookup = founder.invite(owner, Role::Agent, 600)?;
         let answer = Connection::open(origin)?.call(&device.request(&lookup)?.frame())?;
@@ -83,11 +76,7 @@ fn attempt(origin: &str, device: &Device, tenant: TenantId) -> Outcome<Vec<u8>> 
 
 fn not_authorized(answer: &[u8]) -> Outcome<Vec<u8>> {
     match decode(answer)? {
-        ToDevice::Error {
-            request: 0,
-            code: RefusalCode::NotAuthorized,
-            ..
-        } => Ok(answer.to_vec()),
+        ToDevice::Error { request: 0, code: RefusalCode::NotAuthorized, .. } => Ok(answer.to_vec()),
         other => Err(unexpected(&other)),
     }
 }
@@ -114,22 +103,14 @@ fn only_an_active_device_is_let_in_and_every_refusal_reads_the_same() -> Outcome
     ] {
         answers.push(not_authorized(&attempt(origin, device, id)?)?);
     }
-    answers.push(not_authorized(&attempt(
-        origin,
-        &tenant.active,
-        TenantId(random()?),
-    )?)?);
+    answers.push(not_authorized(&attempt(origin, &tenant.active, TenantId(random()?))?)?);
 
     // The right device with a signature that is not for this connection.
     let mut connection = Connection::open(origin)?;
     let elsewhere = Origin::parse("ws://127.0.0.1:1")?;
     for frame in [
-        tenant
-            .active
-            .authentication_for(connection.nonce(), id, &elsewhere)?,
-        tenant
-            .active
-            .authentication_for(&random()?, id, connection.origin())?,
+        tenant.active.authentication_for(connection.nonce(), id, &elsewhere)?,
+        tenant.active.authentication_for(&random()?, id, connection.origin())?,
     ] {
         answers.push(not_authorized(&connection.call(&frame)?)?);
         connection = Connection::open(origin)?;
@@ -151,23 +132,10 @@ fn nothing_but_enrollment_is_heard_before_authentication() -> Outcome {
     let (header, body) = (random::<82>()?, random::<48>()?);
     for frame in [
         ToRelay::ListPending { request: 1 },
-        ToRelay::FetchBundle {
-            request: 1,
-            device_id,
-        },
-        ToRelay::FetchCerts {
-            request: 1,
-            device_id,
-        },
-        ToRelay::Reject {
-            request: 1,
-            device_id: tenant.pending.id(),
-        },
-        ToRelay::Send {
-            recipient: device_id,
-            header_blob: header[..].into(),
-            ciphertext: body[..].into(),
-        },
+        ToRelay::FetchBundle { request: 1, device_id },
+        ToRelay::FetchCerts { request: 1, device_id },
+        ToRelay::Reject { request: 1, device_id: tenant.pending.id() },
+        ToRelay::Send { recipient: device_id, header_blob: header[..].into(), ciphertext: body[..].into() },
     ] {
         let mut connection = Connection::open(origin)?;
         connection.send(&frame)?;
@@ -186,35 +154,16 @@ fn an_agent_is_no_owner() -> Outcome {
     let chain = tenant.founder.certify(tenant.pending.public())?;
     let lookup_hash = av_wire::LookupHash(random()?);
     for frame in [
-        ToRelay::CreateInvite {
-            request: 1,
-            lookup_hash,
-            role: Role::Agent,
-            expires_in: 60,
-        },
+        ToRelay::CreateInvite { request: 1, lookup_hash, role: Role::Agent, expires_in: 60 },
         ToRelay::ListInvites { request: 1 },
         ToRelay::ListPending { request: 1 },
-        ToRelay::Reject {
-            request: 1,
-            device_id: tenant.pending.id(),
-        },
-        ToRelay::Approve {
-            request: 1,
-            device_id: tenant.pending.id(),
-            grant: chain.as_slice().into(),
-        },
-        ToRelay::PostStatement {
-            request: 1,
-            statement: foreign.as_slice().into(),
-        },
+        ToRelay::Reject { request: 1, device_id: tenant.pending.id() },
+        ToRelay::Approve { request: 1, device_id: tenant.pending.id(), grant: chain.as_slice().into() },
+        ToRelay::PostStatement { request: 1, statement: foreign.as_slice().into() },
     ] {
         let mut agent = tenant.active.connect(relay.origin(), tenant.id())?;
         let answer = agent.call(&frame)?;
-        let ToDevice::Error {
-            code: RefusalCode::NotAuthorized,
-            ..
-        } = decode(&answer)?
-        else {
+        let ToDevice::Error { code: RefusalCode::NotAuthorized, .. } = decode(&answer)? else {
             return Err(format!("{frame:?}: {:?}", decode(&answer)?).into());
         };
     }
@@ -239,10 +188,7 @@ fn whoever_cannot_be_written_to_is_unavailable_for_all_the_same_reasons() -> Out
     let tenant = Tenant::new(relay.origin())?;
     let foreign = Tenant::new(relay.origin())?;
     let mut sender = tenant.active.connect(relay.origin(), tenant.id())?;
-    let before = (
-        relay.inspect()?.digest(tenant.id())?,
-        relay.inspect()?.digest(foreign.id())?,
-    );
+    let before = (relay.inspect()?.digest(tenant.id())?, relay.inspect()?.digest(foreign.id())?);
     let stranger = Device::new(Role::Agent)?;
     for recipient in [
         &stranger,
@@ -254,18 +200,11 @@ fn whoever_cannot_be_written_to_is_unavailable_for_all_the_same_reasons() -> Out
         &foreign.founder.device,
     ] {
         let answer = message(&mut sender, recipient.id(), &random::<64>()?)?;
-        let ToDevice::Refused {
-            code: RefusalCode::RecipientUnavailable,
-            ..
-        } = decode(&answer)?
-        else {
+        let ToDevice::Refused { code: RefusalCode::RecipientUnavailable, .. } = decode(&answer)? else {
             return Err(unexpected(&decode(&answer)?));
         };
     }
-    let after = (
-        relay.inspect()?.digest(tenant.id())?,
-        relay.inspect()?.digest(foreign.id())?,
-    );
+    let after = (relay.inspect()?.digest(tenant.id())?, relay.inspect()?.digest(foreign.id())?);
     assert_eq!(after, before, "nothing was stored");
     Ok(())
 }
@@ -285,13 +224,7 @@ fn a_message_reaches_its_recipient_and_nobody_else() -> Outcome {
     };
     loop {
         let entry = tenant.owner.entry()?;
-        if let ToDevice::Deliver {
-            sender,
-            header_blob,
-            ciphertext,
-            ..
-        } = decode(&entry)?
-        {
+        if let ToDevice::Deliver { sender, header_blob, ciphertext, .. } = decode(&entry)? {
             assert_eq!(sender, tenant.active.id());
             assert_eq!(ciphertext[..], body);
             let id = av_wire::message::message_id(&tenant.id(), &sender, &recipient, header_blob, ciphertext);
@@ -362,10 +295,7 @@ fn revoked_is_final() -> Outcome {
     for verdict in [Verdict::Resumed, Verdict::Suspended] {
         // The relay may refuse the statement or pass it on; the device stays out either way.
         let statement = tenant.founder.statement(verdict, subject)?;
-        tenant.owner.call(&ToRelay::PostStatement {
-            request: 6,
-            statement: statement.as_slice().into(),
-        })?;
+        tenant.owner.call(&ToRelay::PostStatement { request: 6, statement: statement.as_slice().into() })?;
         not_authorized(&attempt(relay.origin(), &tenant.revoked, tenant.id())?)?;
     }
     Ok(())

@@ -18,42 +18,28 @@ const THEIR_FAULT: [u16; 5] = [1002, 1003, 1007, 1008, 1009];
 /// The connection must end with a code; another must work.
 fn ends_alone(origin: &str, mut connection: Connection, what: &str) -> Outcome {
     let (refusal, close) = connection.end().map_err(|error| format!("{what}: {error}"))?;
-    assert!(
-        refusal.is_none_or(|code| code == RefusalCode::Malformed),
-        "{what}: {refusal:?}"
-    );
+    assert!(refusal.is_none_or(|code| code == RefusalCode::Malformed), "{what}: {refusal:?}");
     assert!(
         close.is_some_and(|code| THEIR_FAULT.contains(&code)),
         "{what}: close code {close:?}, {refusal:?}"
     );
-    Connection::open(origin)
-        .map(drop)
-        .map_err(|error| format!("after {what}: {error}").into())
+    Connection::open(origin).map(drop).map_err(|error| format!("after {what}: {error}").into())
 }
 
 /// Messages that are no frame of AV/1.
 fn garbled(good: &[u8]) -> Outcome<Vec<(&'static str, Vec<u8>)>> {
     let mut flipped = good.to_vec();
     // The array's length: one field fewer than the frame has.
-    flipped
-        .first_mut()
-        .map(|byte| *byte -= 1)
-        .ok_or("an empty frame")?;
+    flipped.first_mut().map(|byte| *byte -= 1).ok_or("an empty frame")?;
     Ok(vec![
         ("an empty message", Vec::new()),
         ("random bytes", random::<64>()?.to_vec()),
         ("an unknown frame number", vec![0x82, 0x18, 0xff, 0x00]),
         ("a frame of the other direction", vec![0x81, 0x18, 0x52]),
-        (
-            "a truncated frame",
-            good.get(..good.len() - 1).unwrap_or_default().to_vec(),
-        ),
+        ("a truncated frame", good.get(..good.len() - 1).unwrap_or_default().to_vec()),
         ("a frame and a byte", [good, &[0]].concat()),
         ("a frame with a field too few", flipped),
-        (
-            "an indefinite array",
-            [&[0x9f], good.get(1..).unwrap_or_default(), &[0xff]].concat(),
-        ),
+        ("an indefinite array", [&[0x9f], good.get(1..).unwrap_or_default(), &[0xff]].concat()),
         ("deeply nested arrays", vec![0x81; 60_000]),
     ])
 }
@@ -118,9 +104,7 @@ fn a_claimed_length_is_not_believed() -> Outcome {
     let relay = SharedRelay::get()?;
     // 2^63 - 1 bytes are announced, masked with zeros; none comes.
     let mut connection = Connection::open(relay.origin())?;
-    let head = [
-        0x82, 0xff, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0,
-    ];
+    let head = [0x82, 0xff, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0];
     connection.stream().write_all(&head)?;
     connection.end()?;
     Connection::open(relay.origin()).map(drop)
@@ -138,27 +122,16 @@ fn a_connection_that_ends_in_a_frame_leaves_the_relay_as_it_was() -> Outcome {
     let frame = encode(&request.frame())?;
     let length = u16::try_from(frame.len())?.to_be_bytes();
     let head = [[0x82, 0x80 | 126].as_slice(), &length, &[0; 4]].concat();
-    for cut in [
-        1,
-        5,
-        head.len(),
-        head.len() + frame.len() / 2,
-        head.len() + frame.len() - 1,
-    ] {
+    for cut in [1, 5, head.len(), head.len() + frame.len() / 2, head.len() + frame.len() - 1] {
         let mut connection = Connection::open(relay.origin())?;
-        connection
-            .stream()
-            .write_all([head.as_slice(), &frame].concat().get(..cut).unwrap_or_default())?;
+        connection.stream().write_all([head.as_slice(), &frame].concat().get(..cut).unwrap_or_default())?;
         connection.abandon();
         Connection::open(relay.origin())?;
     }
     assert_eq!(relay.inspect()?.digest(founder.tenant)?, before);
     // The invite is still good for the whole request.
     let answer = Connection::open(relay.origin())?.call(&request.frame())?;
-    assert!(matches!(
-        av_tests::connection::decode(&answer)?,
-        av_wire::frame::ToDevice::Pending { .. }
-    ));
+    assert!(matches!(av_tests::connection::decode(&answer)?, av_wire::frame::ToDevice::Pending { .. }));
     Ok(())
 }
 
@@ -166,12 +139,9 @@ fn a_connection_that_ends_in_a_frame_leaves_the_relay_as_it_was() -> Outcome {
 fn what_is_not_http_is_not_answered_with_a_websocket() -> Outcome {
     use std::io::Read;
     let relay = SharedRelay::get()?;
-    for bytes in [
-        b"\x16\x03\x01\x02\x00\x01".as_slice(),
-        b"GET / HTTP/9.9\r\n\r\n",
-        b"\r\n\r\n\r\n\r\n",
-        &[0; 4096],
-    ] {
+    for bytes in
+        [b"\x16\x03\x01\x02\x00\x01".as_slice(), b"GET / HTTP/9.9\r\n\r\n", b"\r\n\r\n\r\n\r\n", &[0; 4096]]
+    {
         let mut stream = std::net::TcpStream::connect(relay.address())?;
         stream.set_read_timeout(Some(av_tests::wait::DEADLINE))?;
         stream.write_all(bytes)?;
@@ -179,11 +149,7 @@ fn what_is_not_http_is_not_answered_with_a_websocket() -> Outcome {
         let mut answer = Vec::new();
         // A reset is an answer too: bytes that nobody read were thrown away.
         let _ = stream.read_to_end(&mut answer);
-        assert!(
-            !answer.starts_with(b"HTTP/1.1 101"),
-            "{:?}",
-            String::from_utf8_lossy(&answer)
-        );
+        assert!(!answer.starts_with(b"HTTP/1.1 101"), "{:?}", String::from_utf8_lossy(&answer));
     }
     Connection::open(relay.origin()).map(drop)
 }

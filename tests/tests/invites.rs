@@ -24,11 +24,9 @@ fn enroll(origin: &str, device: &Device, lookup: &[u8; 32]) -> Outcome<Vec<u8>> 
 /// The refusal that every invite that cannot be used must get, byte for byte.
 fn refusal(answer: &[u8]) -> Outcome<Vec<u8>> {
     match decode(answer)? {
-        ToDevice::Error {
-            request: 0,
-            code: RefusalCode::InviteRefused,
-            retry_after: 0,
-        } => Ok(answer.to_vec()),
+        ToDevice::Error { request: 0, code: RefusalCode::InviteRefused, retry_after: 0 } => {
+            Ok(answer.to_vec())
+        }
         other => Err(unexpected(&other)),
     }
 }
@@ -40,12 +38,7 @@ fn pending(owner: &mut Connection) -> Outcome<Vec<(av_wire::DeviceId, bool)>> {
     loop {
         let frame = owner.frame()?;
         match decode(&frame)? {
-            ToDevice::PendingDevice {
-                request: 9,
-                enroll,
-                late,
-                ..
-            } => {
+            ToDevice::PendingDevice { request: 9, enroll, late, .. } => {
                 let device = av_wire::DevicePublic::from_bytes(&enroll.device)?;
                 devices.push((device.device_id(), late));
             }
@@ -62,12 +55,7 @@ fn expiry(owner: &mut Connection, hash: LookupHash) -> Outcome<u64> {
     loop {
         let frame = owner.frame()?;
         match decode(&frame)? {
-            ToDevice::Invite {
-                request: 8,
-                lookup_hash,
-                expires_at,
-                ..
-            } => {
+            ToDevice::Invite { request: 8, lookup_hash, expires_at, .. } => {
                 expiry = expiry.or((lookup_hash == hash).then_some(expires_at));
             }
             ToDevice::Done { request: 8 } => return expiry.ok_or_else(|| "the invite is not listed".into()),
@@ -88,14 +76,8 @@ fn expired_used_revoked_and_unknown_invites_get_one_answer() -> Outcome {
     let expired = founder.invite(&mut owner, Role::Agent, 1)?;
 
     let first = enroll(relay.origin(), &Device::new(Role::Agent)?, &used)?;
-    assert!(
-        matches!(decode(&first)?, ToDevice::Pending { .. }),
-        "the first use of an invite is taken"
-    );
-    owner.must(&ToRelay::RevokeInvite {
-        request: 4,
-        lookup_hash: LookupHash::of(&revoked),
-    })?;
+    assert!(matches!(decode(&first)?, ToDevice::Pending { .. }), "the first use of an invite is taken");
+    owner.must(&ToRelay::RevokeInvite { request: 4, lookup_hash: LookupHash::of(&revoked) })?;
     let expires_at = expiry(&mut owner, LookupHash::of(&expired))?;
     wait_until("the invite expires", DEADLINE, || {
         Ok((SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs() > expires_at).then_some(()))
@@ -103,11 +85,7 @@ fn expired_used_revoked_and_unknown_invites_get_one_answer() -> Outcome {
 
     let mut answers = Vec::new();
     for lookup in [&unknown, &used, &revoked, &expired] {
-        answers.push(refusal(&enroll(
-            relay.origin(),
-            &Device::new(Role::Agent)?,
-            lookup,
-        )?)?);
+        answers.push(refusal(&enroll(relay.origin(), &Device::new(Role::Agent)?, lookup)?)?);
     }
     answers.dedup();
     assert_eq!(answers.len(), 1, "one answer, byte for byte");
@@ -142,22 +120,14 @@ fn the_identical_request_gets_the_same_answer_and_another_is_kept_as_evidence() 
         answers.push(Connection::open(relay.origin())?.call(&request.frame())?);
     }
     answers.dedup();
-    assert_eq!(
-        answers.len(),
-        1,
-        "a device that crashed before it read the answer is not locked out"
-    );
+    assert_eq!(answers.len(), 1, "a device that crashed before it read the answer is not locked out");
 
     let thief = Device::new(Role::Agent)?;
     refusal(&enroll(relay.origin(), &thief, &lookup)?)?;
     refusal(&enroll(relay.origin(), &Device::new(Role::Agent)?, &lookup)?)?;
     let mut shown = pending(&mut owner)?;
     shown.sort_by_key(|(_, late)| *late);
-    assert_eq!(
-        shown,
-        [(device.id(), false), (thief.id(), true)],
-        "the owner sees that the token leaked"
-    );
+    assert_eq!(shown, [(device.id(), false), (thief.id(), true)], "the owner sees that the token leaked");
     Ok(())
 }
 
@@ -211,15 +181,7 @@ fn a_hundred_devices_at_one_invite_make_one_pending_device() -> Outcome {
     assert_eq!(refusals.len(), 1, "every refusal is the same, byte for byte");
 
     let shown = pending(&mut owner)?;
-    assert_eq!(
-        shown.iter().filter(|(_, late)| !late).count(),
-        ROUNDS,
-        "one device an invite"
-    );
-    assert_eq!(
-        relay.inspect()?.count(founder.tenant, "devices")?,
-        ROUNDS as i64 + 1,
-        "and the founder's"
-    );
+    assert_eq!(shown.iter().filter(|(_, late)| !late).count(), ROUNDS, "one device an invite");
+    assert_eq!(relay.inspect()?.count(founder.tenant, "devices")?, ROUNDS as i64 + 1, "and the founder's");
     Ok(())
 }

@@ -24,9 +24,7 @@ pub fn messages(stream: &[u8]) -> Vec<Vec<u8>> {
     for frame in frames(stream) {
         match frame.opcode {
             BINARY => message = Some(frame.payload),
-            CONTINUATION => message
-                .iter_mut()
-                .for_each(|message| message.extend_from_slice(&frame.payload)),
+            CONTINUATION => message.iter_mut().for_each(|message| message.extend_from_slice(&frame.payload)),
             _ => continue,
         }
         if frame.last {
@@ -40,10 +38,7 @@ pub fn messages(stream: &[u8]) -> Vec<Vec<u8>> {
 fn frames(stream: &[u8]) -> Vec<Frame> {
     const HEAD_END: &[u8] = b"\r\n\r\n";
     let mut frames = Vec::new();
-    let Some(head) = stream
-        .windows(HEAD_END.len())
-        .position(|window| window == HEAD_END)
-    else {
+    let Some(head) = stream.windows(HEAD_END.len()).position(|window| window == HEAD_END) else {
         return frames;
     };
     let mut rest = stream.get(head + HEAD_END.len()..).unwrap_or_default();
@@ -64,16 +59,8 @@ fn frame(rest: &mut &[u8]) -> Option<Frame> {
     let available = usize::try_from(length).map_or(rest.len(), |length| length.min(rest.len()));
     let (masked, tail) = rest.split_at_checked(available)?;
     *rest = tail;
-    let payload = masked
-        .iter()
-        .zip(mask.iter().cycle())
-        .map(|(byte, mask)| byte ^ mask)
-        .collect();
-    Some(Frame {
-        last: first & 0x80 != 0,
-        opcode: first & 0x0f,
-        payload,
-    })
+    let payload = masked.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask).collect();
+    Some(Frame { last: first & 0x80 != 0, opcode: first & 0x0f, payload })
 }
 
 fn take<'b, const N: usize>(rest: &mut &'b [u8]) -> Option<&'b [u8; N]> {

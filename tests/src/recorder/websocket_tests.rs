@@ -6,19 +6,12 @@ const FRAGMENTS: &[u8] = &[0x02, 0x03, 0x48, 0x65, 0x6c, 0x80, 0x02, 0x6c, 0x6f]
 const PING: &[u8] = &[0x89, 0x05, 0x48, 0x65, 0x6c, 0x6c, 0x6f];
 
 fn stream(frames: &[&[u8]]) -> Vec<u8> {
-    [
-        b"GET /v1/ws HTTP/1.1\r\nHost: x\r\n\r\n".as_slice(),
-        &frames.concat(),
-    ]
-    .concat()
+    [b"GET /v1/ws HTTP/1.1\r\nHost: x\r\n\r\n".as_slice(), &frames.concat()].concat()
 }
 
 #[test]
 fn masks_come_off_and_fragments_join() {
-    assert_eq!(
-        messages(&stream(&[MASKED, FRAGMENTS, MASKED])),
-        [b"Hello", b"Hello", b"Hello"]
-    );
+    assert_eq!(messages(&stream(&[MASKED, FRAGMENTS, MASKED])), [b"Hello", b"Hello", b"Hello"]);
 }
 
 #[test]
