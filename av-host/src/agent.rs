@@ -34,12 +34,8 @@ impl Agent {
             platform: &platform,
         };
         let now = Clock::new().now();
-        stored
-            .endpoint()
-            .enroll(now, &mut UnwrapErr(SysRng), &invite.token, &options)?;
-        Ok(Self {
-            device: stored.start()?,
-        })
+        stored.endpoint().enroll(now, &mut UnwrapErr(SysRng), &invite.token, &options)?;
+        Ok(Self { device: stored.start()? })
     }
 
     /// Goes on with the agent that a directory holds, from wherever it was.
@@ -55,9 +51,7 @@ impl Agent {
     /// # Errors
     /// [`Error::Command`] when it never began to enroll.
     pub fn start(stored: StoredDevice) -> Result<Self, Error> {
-        Ok(Self {
-            device: stored.start()?,
-        })
+        Ok(Self { device: stored.start()? })
     }
 
     /// The next message; `None` once the agent has stopped. Answer or confirm it: until then it is offered again
@@ -94,27 +88,16 @@ impl Agent {
 /// A sentence that says what to do.
 pub fn read_invite(text: &str, relay: Option<&Origin>) -> Result<InviteUrl, String> {
     let text = text.trim();
-    if text
-        .get(..4)
-        .is_some_and(|scheme| scheme.eq_ignore_ascii_case("av1:"))
-    {
+    if text.get(..4).is_some_and(|scheme| scheme.eq_ignore_ascii_case("av1:")) {
         let invite = InviteUrl::parse(text).map_err(|error| error.to_string())?;
         return match relay {
-            Some(relay) if *relay != invite.origin => Err(format!(
-                "the invite is for {}, not for {relay}: leave out the relay",
-                invite.origin
-            )),
+            Some(relay) if *relay != invite.origin => {
+                Err(format!("the invite is for {}, not for {relay}: leave out the relay", invite.origin))
+            }
             _ => Ok(invite),
         };
     }
     let token = InviteText::parse(text).map_err(|error| error.to_string())?;
-    let origin = relay
-        .cloned()
-        .ok_or("this invite does not say at which relay: name the relay too")?;
-    Ok(InviteUrl {
-        token,
-        origin,
-        link_key: None,
-        owner: None,
-    })
+    let origin = relay.cloned().ok_or("this invite does not say at which relay: name the relay too")?;
+    Ok(InviteUrl { token, origin, link_key: None, owner: None })
 }

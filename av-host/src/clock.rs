@@ -11,17 +11,13 @@ pub(crate) struct Clock {
 
 impl Clock {
     pub(crate) fn new() -> Self {
-        Self {
-            start: Instant::now(),
-        }
+        Self { start: Instant::now() }
     }
 
     /// Uptime in ms, monotonic; wall time in seconds since 1970, 0 when the machine's clock is before that.
     pub(crate) fn now(&self) -> Now {
         let uptime = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let wall = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |since| since.as_secs());
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         Now { uptime, wall }
     }
 

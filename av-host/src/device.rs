@@ -95,10 +95,7 @@ impl StoredDevice {
     /// [`StoreError`]; then there is no new state.
     pub fn create(directory: &Path, unlock: &Unlock) -> Result<Self, StoreError> {
         let store = Store::create(directory, unlock)?;
-        Ok(Self {
-            store,
-            endpoint: Box::new(HostEndpoint::new()),
-        })
+        Ok(Self { store, endpoint: Box::new(HostEndpoint::new()) })
     }
 
     /// Opens existing state.
@@ -112,15 +109,10 @@ impl StoredDevice {
         let now = Clock::new().now();
         inspection.restore(|key, sealed| {
             let key = RecordKey::from_bytes(&key).ok_or("it holds a record of an unknown kind".to_owned())?;
-            endpoint
-                .restore(now, &seal, key, sealed)
-                .map_err(|error| error.to_string())
+            endpoint.restore(now, &seal, key, sealed).map_err(|error| error.to_string())
         })?;
         endpoint.resume().map_err(|error| inspection.damaged(error))?;
-        Ok(Self {
-            store: inspection.accept()?,
-            endpoint,
-        })
+        Ok(Self { store: inspection.accept()?, endpoint })
     }
 
     /// The endpoint, for its views and for the first commands of its life.
@@ -139,21 +131,15 @@ impl StoredDevice {
     /// [`Error::Command`] when it was neither founded nor enrolled. [`Error::Thread`].
     pub fn start(self) -> Result<Device, Error> {
         let origin = self.endpoint.origin().cloned().ok_or(EndpointError::NotActive)?;
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(Error::Thread)?;
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Error::Thread)?;
         let (commands, receiver) = mpsc::channel(COMMANDS);
         let (driver, notices) = Driver::new(self.store, self.endpoint, origin, receiver);
         let thread = std::thread::Builder::new()
             .name("av-device".to_owned())
             .spawn(move || runtime.block_on(driver.run()))
             .map_err(Error::Thread)?;
-        Ok(Device {
-            commands,
-            notices,
-            thread,
-        })
+        Ok(Device { commands, notices, thread })
     }
 }
 
@@ -190,9 +176,7 @@ impl Device {
     /// # Errors
     /// [`Error::Send`]: the message was not taken. [`Error::Stopped`].
     pub async fn send(&self, peer: DeviceId, payload: Vec<u8>) -> Result<OutboxId, Error> {
-        let sent = self
-            .command(move |d| d.endpoint.send(d.rng, &peer, &payload))
-            .await?;
+        let sent = self.command(move |d| d.endpoint.send(d.rng, &peer, &payload)).await?;
         Ok(sent?)
     }
 
@@ -211,9 +195,7 @@ impl Device {
     /// [`Error::Send`]: neither was done, and the message is still to be confirmed. [`Error::Stopped`].
     pub async fn answer(&self, message: &Message, payload: Vec<u8>) -> Result<OutboxId, Error> {
         let ticket = Arc::clone(&message.ticket);
-        let sent = self
-            .command(move |d| d.endpoint.answer(d.rng, &ticket, &payload))
-            .await?;
+        let sent = self.command(move |d| d.endpoint.answer(d.rng, &ticket, &payload)).await?;
         Ok(sent?)
     }
 
@@ -222,8 +204,7 @@ impl Device {
     /// # Errors
     /// [`Error::Stopped`].
     pub async fn peers(&self) -> Result<Vec<Peer>, Error> {
-        self.command(|d| d.endpoint.peers().map(Peer::from).collect())
-            .await
+        self.command(|d| d.endpoint.peers().map(Peer::from).collect()).await
     }
 
     /// Who this device is; `None` before it was founded or began to enroll.
@@ -255,11 +236,7 @@ impl Device {
     /// # Errors
     /// What made the device stop before: [`Error::Store`] when something could not be stored.
     pub async fn close(self) -> Result<(), Error> {
-        let Self {
-            commands,
-            notices,
-            thread,
-        } = self;
+        let Self { commands, notices, thread } = self;
         drop(commands);
         drop(notices);
         tokio::task::spawn_blocking(move || thread.join().unwrap_or(Err(Error::Stopped)))

@@ -156,11 +156,7 @@ impl Driver {
             }
             Input::Command(command) => {
                 let rng = &mut self.rng;
-                let report = command(&mut Inputs {
-                    endpoint: &mut self.endpoint,
-                    now,
-                    rng,
-                });
+                let report = command(&mut Inputs { endpoint: &mut self.endpoint, now, rng });
                 self.drain()?;
                 report();
             }
@@ -236,15 +232,7 @@ impl Driver {
 
     /// Step 3.
     async fn wait(&mut self) -> Input {
-        let Self {
-            connection,
-            commands,
-            notices,
-            backlog,
-            timer,
-            clock,
-            ..
-        } = self;
+        let Self { connection, commands, notices, backlog, timer, clock, .. } = self;
         // Frames are not taken while the application does not keep up; TCP then holds the relay back. Commands
         // always are, since the application may be waiting for one's outcome.
         let keeps_up = backlog.len() < NOTICES;
@@ -308,9 +296,7 @@ async fn next_of(connection: &mut Connection) -> Input {
             Input::ConnectionDue
         }
         Connection::Connecting(attempt) => Input::Connected(
-            attempt
-                .await
-                .unwrap_or_else(|error| Err(TransportError::Lost(error.to_string()))),
+            attempt.await.unwrap_or_else(|error| Err(TransportError::Lost(error.to_string()))),
         ),
         Connection::Open(link) => match link.receive().await {
             Ok(frame) => Input::Frame(frame),

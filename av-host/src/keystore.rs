@@ -118,15 +118,8 @@ impl KeyCheck {
 
 /// How a store's key comes from what unlocks it; stands in the store's header, in the clear.
 pub(crate) enum KeyDerivation {
-    Passphrase {
-        salt: [u8; SALT],
-        memory: u32,
-        passes: u32,
-        lanes: u32,
-    },
-    KeyFile {
-        salt: [u8; SALT],
-    },
+    Passphrase { salt: [u8; SALT], memory: u32, passes: u32, lanes: u32 },
+    KeyFile { salt: [u8; SALT] },
 }
 
 impl KeyDerivation {
@@ -150,19 +143,9 @@ impl KeyDerivation {
     /// for a passphrase only.
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
         match self {
-            Self::Passphrase {
-                salt,
-                memory,
-                passes,
-                lanes,
-            } => [
-                &[1],
-                &salt[..],
-                &memory.to_be_bytes(),
-                &passes.to_be_bytes(),
-                &lanes.to_be_bytes(),
-            ]
-            .concat(),
+            Self::Passphrase { salt, memory, passes, lanes } => {
+                [&[1], &salt[..], &memory.to_be_bytes(), &passes.to_be_bytes(), &lanes.to_be_bytes()].concat()
+            }
             Self::KeyFile { salt } => [&[2], &salt[..]].concat(),
         }
     }
@@ -197,15 +180,7 @@ impl KeyDerivation {
     pub(crate) fn derive(&self, unlock: &Unlock, create: bool) -> Result<(StoreKey, KeyCheck), KeyError> {
         let mut output = Zeroizing::new([0; 64]);
         match (self, unlock) {
-            (
-                Self::Passphrase {
-                    salt,
-                    memory,
-                    passes,
-                    lanes,
-                },
-                Unlock::Passphrase(passphrase),
-            ) => {
+            (Self::Passphrase { salt, memory, passes, lanes }, Unlock::Passphrase(passphrase)) => {
                 let failed = |error: argon2::Error| KeyError::Derivation(error.to_string());
                 let parameters = Params::new(*memory, *passes, *lanes, Some(output.len())).map_err(failed)?;
                 Argon2::new(Algorithm::Argon2id, Version::V0x13, parameters)
@@ -233,10 +208,7 @@ impl KeyDerivation {
 }
 
 fn key_file(path: &Path, create: bool) -> Result<Zeroizing<[u8; KEY_FILE_LEN]>, KeyError> {
-    let failed = |source| KeyError::KeyFile {
-        path: path.to_owned(),
-        source,
-    };
+    let failed = |source| KeyError::KeyFile { path: path.to_owned(), source };
     let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if create && error.kind() == io::ErrorKind::NotFound => return make_key_file(path),
@@ -247,9 +219,7 @@ fn key_file(path: &Path, create: bool) -> Result<Zeroizing<[u8; KEY_FILE_LEN]>, 
         return Err(KeyError::KeyFileExposed(path.to_owned()));
     }
     let mut content = Zeroizing::new(Vec::with_capacity(KEY_FILE_LEN + 1));
-    file.take(KEY_FILE_LEN as u64 + 1)
-        .read_to_end(&mut content)
-        .map_err(failed)?;
+    file.take(KEY_FILE_LEN as u64 + 1).read_to_end(&mut content).map_err(failed)?;
     let mut key = Zeroizing::new([0; KEY_FILE_LEN]);
     if content.len() != key.len() {
         return Err(KeyError::KeyFileLength(path.to_owned()));
@@ -259,22 +229,12 @@ fn key_file(path: &Path, create: bool) -> Result<Zeroizing<[u8; KEY_FILE_LEN]>, 
 }
 
 fn make_key_file(path: &Path) -> Result<Zeroizing<[u8; KEY_FILE_LEN]>, KeyError> {
-    let failed = |source| KeyError::KeyFile {
-        path: path.to_owned(),
-        source,
-    };
+    let failed = |source| KeyError::KeyFile { path: path.to_owned(), source };
     let mut key = Zeroizing::new([0; KEY_FILE_LEN]);
     getrandom::fill(&mut key[..]).map_err(|error| KeyError::Derivation(error.to_string()))?;
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)
-        .map_err(failed)?;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
     // On disk before the first record is sealed under it.
-    file.write_all(&key[..])
-        .and_then(|()| file.sync_all())
-        .map_err(failed)?;
+    file.write_all(&key[..]).and_then(|()| file.sync_all()).map_err(failed)?;
     Ok(key)
 }
 

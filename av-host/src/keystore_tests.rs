@@ -32,18 +32,12 @@ fn a_passphrase_gives_the_same_key_under_the_same_salt_only() {
 
     let (_, wrong) = one.derive(&passphrase("correct horsf"), false).unwrap();
     assert!(check.verify(&check, &unlock).is_ok());
-    assert!(matches!(
-        wrong.verify(&check, &unlock),
-        Err(KeyError::WrongPassphrase)
-    ));
+    assert!(matches!(wrong.verify(&check, &unlock), Err(KeyError::WrongPassphrase)));
 }
 
 #[test]
 fn an_empty_passphrase_is_refused() {
-    assert!(matches!(
-        KeyDerivation::fresh(&passphrase("")),
-        Err(KeyError::EmptyPassphrase)
-    ));
+    assert!(matches!(KeyDerivation::fresh(&passphrase("")), Err(KeyError::EmptyPassphrase)));
 }
 
 #[test]
@@ -56,10 +50,7 @@ fn the_derivation_reads_back_and_is_bounded() {
     }
     let mut greedy = KeyDerivation::fresh(&passphrase("x")).unwrap().to_bytes();
     greedy[17] = 0xff;
-    assert!(
-        KeyDerivation::from_bytes(&greedy).is_none(),
-        "a header may not ask for terabytes"
-    );
+    assert!(KeyDerivation::from_bytes(&greedy).is_none(), "a header may not ask for terabytes");
 }
 
 #[test]
@@ -91,12 +82,7 @@ fn a_key_file_that_others_can_read_is_refused_with_the_remedy() {
         write(&path, &[7; KEY_FILE_LEN], mode);
         let error = refusal(&derivation, &unlock);
         assert!(matches!(error, KeyError::KeyFileExposed(_)), "{mode:o}: {error}");
-        assert!(
-            error
-                .to_string()
-                .contains(&format!("chmod 600 {}", path.display())),
-            "{error}"
-        );
+        assert!(error.to_string().contains(&format!("chmod 600 {}", path.display())), "{error}");
     }
     write(&path, &[7; KEY_FILE_LEN], 0o600);
     assert!(derivation.derive(&unlock, false).is_ok());
@@ -110,10 +96,7 @@ fn a_key_file_of_another_length_is_refused() {
     let derivation = KeyDerivation::fresh(&unlock).unwrap();
     for length in [0, 31, 33, 4_096] {
         write(&path, &vec![7; length], 0o600);
-        assert!(
-            matches!(refusal(&derivation, &unlock), KeyError::KeyFileLength(_)),
-            "{length}"
-        );
+        assert!(matches!(refusal(&derivation, &unlock), KeyError::KeyFileLength(_)), "{length}");
     }
 }
 
@@ -123,12 +106,6 @@ fn the_wrong_kind_of_key_is_named() {
     let file = Unlock::KeyFile(directory.path().join("key"));
     let by_passphrase = KeyDerivation::fresh(&passphrase("x")).unwrap();
     let by_file = KeyDerivation::fresh(&file).unwrap();
-    assert!(matches!(
-        refusal(&by_passphrase, &file),
-        KeyError::NeedsPassphrase
-    ));
-    assert!(matches!(
-        refusal(&by_file, &passphrase("x")),
-        KeyError::NeedsKeyFile
-    ));
+    assert!(matches!(refusal(&by_passphrase, &file), KeyError::NeedsPassphrase));
+    assert!(matches!(refusal(&by_file, &passphrase("x")), KeyError::NeedsKeyFile));
 }

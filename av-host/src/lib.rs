@@ -25,8 +25,9 @@
 //! # }
 //! ```
 //!
-//! The first run enrolls; later runs begin with [`Agent::open`]. A message is delivered at least once with a stable
-//! id; answer and confirmation are one commit, so no message is answered twice unless the answer itself is.
+//! The first run enrolls; later runs begin with [`Agent::open`]. A message is offered until it is confirmed, always
+//! under the same id. An answer and the confirmation of its message are one commit: whatever crashes, both happened
+//! or neither.
 #![forbid(unsafe_code)]
 
 mod agent;

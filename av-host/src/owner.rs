@@ -35,9 +35,7 @@ impl Owner {
         let now = Clock::new().now();
         let found = stored.endpoint().found(now, &mut UnwrapErr(SysRng), origin, name);
         keep(&found.map_err(Error::from)?)?;
-        Ok(Self {
-            device: stored.start()?,
-        })
+        Ok(Self { device: stored.start()? })
     }
 
     /// Starts the owner's device that a directory holds.
@@ -55,9 +53,7 @@ impl Owner {
     pub fn start(mut stored: StoredDevice) -> Result<Self, Error> {
         let endpoint = stored.endpoint();
         match endpoint.public().map(|public| public.role) {
-            Some(Role::Owner) => Ok(Self {
-                device: stored.start()?,
-            }),
+            Some(Role::Owner) => Ok(Self { device: stored.start()? }),
             Some(Role::Agent) => Err(EndpointError::NotOwner.into()),
             None => Err(EndpointError::NotActive.into()),
         }
@@ -77,10 +73,8 @@ impl Owner {
         role: Role,
         lifetime_s: u32,
     ) -> Result<(InviteText, LookupHash), Error> {
-        let text = self
-            .device
-            .command(move |d| d.endpoint.create_invite(d.now, d.rng, role, lifetime_s))
-            .await??;
+        let text =
+            self.device.command(move |d| d.endpoint.create_invite(d.now, d.rng, role, lifetime_s)).await??;
         let lookup_hash = LookupHash::of(InviteKeys::derive(&text).lookup());
         Ok((text, lookup_hash))
     }
@@ -98,10 +92,7 @@ impl Owner {
     /// # Errors
     /// [`Error::Approve`], [`Error::Stopped`].
     pub async fn approve(&self, device: DeviceId) -> Result<(), Error> {
-        Ok(self
-            .device
-            .command(move |d| d.endpoint.approve(d.now, d.rng, &device))
-            .await??)
+        Ok(self.device.command(move |d| d.endpoint.approve(d.now, d.rng, &device)).await??)
     }
 
     /// Rejects a request, for good.
@@ -109,10 +100,7 @@ impl Owner {
     /// # Errors
     /// [`Error::Command`], [`Error::Stopped`].
     pub async fn reject(&self, device: DeviceId) -> Result<(), Error> {
-        Ok(self
-            .device
-            .command(move |d| d.endpoint.reject_request(&device))
-            .await??)
+        Ok(self.device.command(move |d| d.endpoint.reject_request(&device)).await??)
     }
 
     /// Puts a peer out, for good.
@@ -120,10 +108,7 @@ impl Owner {
     /// # Errors
     /// [`Error::Command`], [`Error::Stopped`].
     pub async fn revoke(&self, device: DeviceId) -> Result<(), Error> {
-        Ok(self
-            .device
-            .command(move |d| d.endpoint.state(d.now, &device, Verdict::Revoked))
-            .await??)
+        Ok(self.device.command(move |d| d.endpoint.state(d.now, &device, Verdict::Revoked)).await??)
     }
 
     /// Holds a peer until it is resumed.
@@ -131,10 +116,7 @@ impl Owner {
     /// # Errors
     /// [`Error::Command`], [`Error::Stopped`].
     pub async fn suspend(&self, device: DeviceId) -> Result<(), Error> {
-        Ok(self
-            .device
-            .command(move |d| d.endpoint.state(d.now, &device, Verdict::Suspended))
-            .await??)
+        Ok(self.device.command(move |d| d.endpoint.state(d.now, &device, Verdict::Suspended)).await??)
     }
 
     /// Lifts this owner's suspension.
@@ -142,10 +124,7 @@ impl Owner {
     /// # Errors
     /// [`Error::Command`], [`Error::Stopped`].
     pub async fn resume(&self, device: DeviceId) -> Result<(), Error> {
-        Ok(self
-            .device
-            .command(move |d| d.endpoint.state(d.now, &device, Verdict::Resumed))
-            .await??)
+        Ok(self.device.command(move |d| d.endpoint.state(d.now, &device, Verdict::Resumed)).await??)
     }
 
     /// Stops the device and waits until its state is closed.

@@ -58,23 +58,14 @@ pub enum StoreError {
 
 impl StoreError {
     pub(super) fn not_writable(path: &Path) -> impl FnOnce(io::Error) -> Self {
-        move |source| Self::NotWritable {
-            path: path.to_owned(),
-            source,
-        }
+        move |source| Self::NotWritable { path: path.to_owned(), source }
     }
 
     pub(super) fn damaged(path: &Path, detail: impl ToString) -> Self {
-        Self::Damaged {
-            path: path.to_owned(),
-            detail: detail.to_string(),
-        }
+        Self::Damaged { path: path.to_owned(), detail: detail.to_string() }
     }
 
     pub(super) fn not_stored(path: &Path) -> impl Fn(redb::Error) -> Self {
-        move |error| Self::NotStored {
-            path: path.to_owned(),
-            detail: error.to_string(),
-        }
+        move |error| Self::NotStored { path: path.to_owned(), detail: error.to_string() }
     }
 }

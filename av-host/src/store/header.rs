@@ -43,9 +43,7 @@ impl Header {
 
     pub(super) fn read(table: &impl ReadableTable<&'static str, &'static [u8]>) -> Result<Self, HeaderError> {
         let field = |name: &'static str| -> Result<Vec<u8>, HeaderError> {
-            let value = table
-                .get(name)?
-                .ok_or(HeaderError::Damaged("its header is incomplete"))?;
+            let value = table.get(name)?.ok_or(HeaderError::Damaged("its header is incomplete"))?;
             Ok(value.value().to_vec())
         };
         let format = field(FORMAT_KEY)?;

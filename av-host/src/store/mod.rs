@@ -63,9 +63,7 @@ impl Batch<'_, '_> {
     /// # Errors
     /// [`StoreError::NotStored`]; the commit is void.
     pub fn put(&mut self, key: [u8; 3], sealed: &[u8]) -> Result<(), StoreError> {
-        self.records
-            .insert(key, sealed)
-            .map_err(|error| StoreError::not_stored(self.path)(error.into()))?;
+        self.records.insert(key, sealed).map_err(|error| StoreError::not_stored(self.path)(error.into()))?;
         Ok(())
     }
 
@@ -74,9 +72,7 @@ impl Batch<'_, '_> {
     /// # Errors
     /// [`StoreError::NotStored`]; the commit is void.
     pub fn delete(&mut self, key: [u8; 3]) -> Result<(), StoreError> {
-        self.records
-            .remove(key)
-            .map_err(|error| StoreError::not_stored(self.path)(error.into()))?;
+        self.records.remove(key).map_err(|error| StoreError::not_stored(self.path)(error.into()))?;
         Ok(())
     }
 }
@@ -127,15 +123,8 @@ impl Store {
             .map_err(StoreError::not_writable(&unfinished))?;
         let staged = StagedFile::open(file).map_err(StoreError::not_writable(&unfinished))?;
         staged.accept().map_err(StoreError::not_writable(&unfinished))?;
-        let database = builder()
-            .create_with_backend(staged)
-            .map_err(|error| failed(error.into()))?;
-        let store = Self {
-            path: path.clone(),
-            database,
-            key,
-            _lock: lock,
-        };
+        let database = builder().create_with_backend(staged).map_err(|error| failed(error.into()))?;
+        let store = Self { path: path.clone(), database, key, _lock: lock };
         store.write(|transaction| {
             Header { derivation, check }.write(&mut transaction.open_table(HEADER)?)?;
             transaction.open_table(RECORDS)?;
@@ -164,25 +153,14 @@ impl Store {
             Err(error) => return Err(StoreError::not_writable(&path)(error)),
         }
         let lock = lock(directory)?;
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .open(&path)
-            .map_err(StoreError::not_writable(&path))?;
+        let file =
+            OpenOptions::new().read(true).write(true).open(&path).map_err(StoreError::not_writable(&path))?;
         let staged = StagedFile::open(file).map_err(StoreError::not_writable(&path))?;
         let database = open(&path, staged.clone())?;
         let header = read_header(&path, &database)?;
         let (key, check) = header.derivation.derive(unlock, false)?;
         check.verify(&header.check, unlock)?;
-        Ok(Inspection {
-            store: Self {
-                path,
-                database,
-                key,
-                _lock: lock,
-            },
-            staged,
-        })
+        Ok(Inspection { store: Self { path, database, key, _lock: lock }, staged })
     }
 
     /// The key that records are sealed under.
@@ -201,10 +179,7 @@ impl Store {
         let mut outcome = Ok(());
         self.write(|transaction| {
             let records = transaction.open_table(RECORDS)?;
-            outcome = fill(&mut Batch {
-                records,
-                path: &self.path,
-            });
+            outcome = fill(&mut Batch { records, path: &self.path });
             match outcome {
                 Ok(()) => Ok(()),
                 // Any error keeps the transaction from being committed; the one in `outcome` is reported.
@@ -246,14 +221,8 @@ impl Inspection {
     ) -> Result<(), StoreError> {
         let path = &self.store.path;
         let damaged = |error: redb::Error| StoreError::damaged(path, error);
-        let transaction = self
-            .store
-            .database
-            .begin_read()
-            .map_err(|error| damaged(error.into()))?;
-        let records = transaction
-            .open_table(RECORDS)
-            .map_err(|error| damaged(error.into()))?;
+        let transaction = self.store.database.begin_read().map_err(|error| damaged(error.into()))?;
+        let records = transaction.open_table(RECORDS).map_err(|error| damaged(error.into()))?;
         for entry in records.iter().map_err(|error| damaged(error.into()))? {
             let (key, sealed) = entry.map_err(|error| damaged(error.into()))?;
             restore(key.value(), sealed.value()).map_err(|error| StoreError::damaged(path, error))?;
@@ -271,9 +240,7 @@ impl Inspection {
     /// # Errors
     /// [`StoreError::NotWritable`].
     pub fn accept(self) -> Result<Store, StoreError> {
-        self.staged
-            .accept()
-            .map_err(StoreError::not_writable(&self.store.path))?;
+        self.staged.accept().map_err(StoreError::not_writable(&self.store.path))?;
         Ok(self.store)
     }
 }
@@ -326,15 +293,11 @@ fn open(path: &Path, staged: StagedFile) -> Result<Database, StoreError> {
 fn read_header(path: &Path, database: &Database) -> Result<Header, StoreError> {
     let damaged = |error: redb::Error| StoreError::damaged(path, error);
     let transaction = database.begin_read().map_err(|error| damaged(error.into()))?;
-    let table = transaction
-        .open_table(HEADER)
-        .map_err(|error| damaged(error.into()))?;
+    let table = transaction.open_table(HEADER).map_err(|error| damaged(error.into()))?;
     Header::read(&table).map_err(|error| match error {
-        HeaderError::Version(found) => StoreError::OtherVersion {
-            path: path.to_owned(),
-            found,
-            known: FORMAT,
-        },
+        HeaderError::Version(found) => {
+            StoreError::OtherVersion { path: path.to_owned(), found, known: FORMAT }
+        }
         HeaderError::Damaged(detail) => StoreError::damaged(path, detail),
         HeaderError::Storage(error) => damaged(error.into()),
     })

@@ -43,17 +43,11 @@ impl StagedFile {
     pub(super) fn open(file: File) -> io::Result<Self> {
         let length = file.metadata()?.len();
         if length > MAX_FILE {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidData,
-                "larger than any state file",
-            ));
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "larger than any state file"));
         }
         let mut copy = vec![0; usize::try_from(length).map_err(io::Error::other)?];
         file.read_exact_at(&mut copy, 0)?;
-        let state = Mutex::new(State::Staged {
-            copy,
-            changes: Vec::new(),
-        });
+        let state = Mutex::new(State::Staged { copy, changes: Vec::new() });
         Ok(Self(Arc::new(Shared { file, state })))
     }
 
@@ -85,10 +79,7 @@ fn range(copy_len: usize, offset: u64, len: usize) -> io::Result<std::ops::Range
     let start = usize::try_from(offset).map_err(io::Error::other)?;
     match start.checked_add(len) {
         Some(end) if end <= copy_len => Ok(start..end),
-        _ => Err(io::Error::new(
-            io::ErrorKind::UnexpectedEof,
-            "the file ends too early",
-        )),
+        _ => Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the file ends too early")),
     }
 }
 
@@ -115,10 +106,7 @@ impl StorageBackend for StagedFile {
         match &mut *self.state() {
             State::Staged { copy, changes } => {
                 if len > MAX_FILE {
-                    return Err(io::Error::new(
-                        io::ErrorKind::InvalidData,
-                        "larger than any state file",
-                    ));
+                    return Err(io::Error::new(io::ErrorKind::InvalidData, "larger than any state file"));
                 }
                 changes.push(Change::Resize(len));
                 copy.resize(usize::try_from(len).map_err(io::Error::other)?, 0);
@@ -142,13 +130,8 @@ impl StorageBackend for StagedFile {
         match &mut *self.state() {
             State::Staged { copy, changes } => {
                 let range = range(copy.len(), offset, data.len())?;
-                changes.push(Change::Write {
-                    offset,
-                    bytes: data.to_vec(),
-                });
-                copy.get_mut(range)
-                    .ok_or(io::ErrorKind::UnexpectedEof)?
-                    .copy_from_slice(data);
+                changes.push(Change::Write { offset, bytes: data.to_vec() });
+                copy.get_mut(range).ok_or(io::ErrorKind::UnexpectedEof)?.copy_from_slice(data);
                 Ok(())
             }
             State::Accepted => self.0.file.write_all_at(data, offset),

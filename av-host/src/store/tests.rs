@@ -21,11 +21,7 @@ impl Home {
         let directory = tempfile::tempdir().unwrap();
         let state = directory.path().join("state");
         let unlock = Unlock::KeyFile(directory.path().join("key"));
-        Self {
-            _directory: directory,
-            state,
-            unlock,
-        }
+        Self { _directory: directory, state, unlock }
     }
 
     fn with_records(records: &[([u8; 3], &[u8])]) -> Self {
@@ -49,13 +45,7 @@ impl Home {
 }
 
 fn put(store: &Store, records: &[([u8; 3], &[u8])]) {
-    store
-        .commit(|batch| {
-            records
-                .iter()
-                .try_for_each(|(key, sealed)| batch.put(*key, sealed))
-        })
-        .unwrap();
+    store.commit(|batch| records.iter().try_for_each(|(key, sealed)| batch.put(*key, sealed))).unwrap();
 }
 
 fn read(inspection: &Inspection) -> Result<Records, StoreError> {
@@ -73,11 +63,7 @@ fn refusal(result: Result<Inspection, StoreError>) -> StoreError {
 
 #[test]
 fn a_batch_is_there_after_reopening() {
-    let home = Home::with_records(&[
-        ([1, 0, 0], b"identity"),
-        ([4, 0, 1], b"peer"),
-        ([7, 0, 0], b"inbox"),
-    ]);
+    let home = Home::with_records(&[([1, 0, 0], b"identity"), ([4, 0, 1], b"peer"), ([7, 0, 0], b"inbox")]);
     let store = home.inspect().unwrap().accept().unwrap();
     store
         .commit(|batch| {
@@ -87,10 +73,7 @@ fn a_batch_is_there_after_reopening() {
         })
         .unwrap();
     drop(store);
-    let expected = [
-        ([1, 0, 0], b"identity".to_vec()),
-        ([4, 0, 1], b"peer, changed".to_vec()),
-    ];
+    let expected = [([1, 0, 0], b"identity".to_vec()), ([4, 0, 1], b"peer, changed".to_vec())];
     assert_eq!(home.records().unwrap(), expected);
 }
 
@@ -165,10 +148,7 @@ fn a_wrong_key_leaves_the_file_byte_identical() {
     fs::write(&other, [9; 32]).unwrap();
     fs::set_permissions(&other, fs::Permissions::from_mode(0o600)).unwrap();
     let error = refusal(Store::inspect(&home.state, &Unlock::KeyFile(other)));
-    assert!(
-        matches!(error, StoreError::Key(KeyError::WrongKeyFile(_))),
-        "{error}"
-    );
+    assert!(matches!(error, StoreError::Key(KeyError::WrongKeyFile(_))), "{error}");
     assert_eq!(fs::read(home.file()).unwrap(), before);
 }
 
@@ -182,17 +162,9 @@ fn a_wrong_passphrase_leaves_the_file_byte_identical_and_the_right_one_opens_it(
     drop(store);
     let before = fs::read(state.join(super::STATE)).unwrap();
     let error = refusal(Store::inspect(&state, &passphrase("wrong")));
-    assert!(
-        matches!(error, StoreError::Key(KeyError::WrongPassphrase)),
-        "{error}"
-    );
+    assert!(matches!(error, StoreError::Key(KeyError::WrongPassphrase)), "{error}");
     assert_eq!(fs::read(state.join(super::STATE)).unwrap(), before);
-    assert_eq!(
-        read(&Store::inspect(&state, &passphrase("right")).unwrap())
-            .unwrap()
-            .len(),
-        1
-    );
+    assert_eq!(read(&Store::inspect(&state, &passphrase("right")).unwrap()).unwrap().len(), 1);
 }
 
 #[test]
@@ -200,9 +172,7 @@ fn inspecting_without_accepting_leaves_the_file_byte_identical() {
     let home = Home::with_records(&[([1, 0, 0], b"sealed")]);
     let before = fs::read(home.file()).unwrap();
     let inspection = home.inspect().unwrap();
-    let error = inspection
-        .restore(|_, _| Err("the record does not open"))
-        .unwrap_err();
+    let error = inspection.restore(|_, _| Err("the record does not open")).unwrap_err();
     assert!(matches!(&error, StoreError::Damaged { .. }), "{error}");
     assert!(error.to_string().contains("the record does not open"), "{error}");
     drop(inspection);
@@ -223,10 +193,7 @@ fn another_format_is_named_and_left_alone() {
     drop(store);
     let before = fs::read(home.file()).unwrap();
     let error = refusal(home.inspect());
-    assert!(
-        matches!(&error, StoreError::OtherVersion { found, known: 1, .. } if found == "9"),
-        "{error}"
-    );
+    assert!(matches!(&error, StoreError::OtherVersion { found, known: 1, .. } if found == "9"), "{error}");
     assert_eq!(fs::read(home.file()).unwrap(), before);
 }
 
@@ -234,22 +201,14 @@ fn another_format_is_named_and_left_alone() {
 fn a_truncated_file_is_an_error_at_every_length_and_left_alone() {
     let home = Home::with_records(&[([1, 0, 0], &[0x5a; 3_000])]);
     let whole = fs::read(home.file()).unwrap();
-    let lengths = (0..whole.len())
-        .step_by(whole.len().div_ceil(64))
-        .chain([1, 63, 64, 320, 4_095, 4_096, 4_097]);
+    let lengths =
+        (0..whole.len()).step_by(whole.len().div_ceil(64)).chain([1, 63, 64, 320, 4_095, 4_096, 4_097]);
     for length in lengths {
         let torn = &whole[..length];
         fs::write(home.file(), torn).unwrap();
         let error = refusal(home.inspect());
-        assert!(
-            matches!(error, StoreError::Damaged { .. }),
-            "{length} of {}: {error}",
-            whole.len()
-        );
-        assert!(
-            fs::read(home.file()).unwrap() == torn,
-            "{length}: the file was written to"
-        );
+        assert!(matches!(error, StoreError::Damaged { .. }), "{length} of {}: {error}", whole.len());
+        assert!(fs::read(home.file()).unwrap() == torn, "{length}: the file was written to");
     }
     fs::write(home.file(), &whole).unwrap();
     assert_eq!(home.records().unwrap().len(), 1);
@@ -263,10 +222,7 @@ fn a_flipped_byte_is_an_error_or_harmless_and_never_another_state() {
     let expected = home.records().unwrap();
     let whole = fs::read(home.file()).unwrap();
     let mut errors = 0;
-    for place in (0..whole.len())
-        .step_by(4_096)
-        .flat_map(|page| [page, page + 9, page + 2_049])
-    {
+    for place in (0..whole.len()).step_by(4_096).flat_map(|page| [page, page + 9, page + 2_049]) {
         let mut flipped = whole.clone();
         if let Some(byte) = flipped.get_mut(place) {
             *byte ^= 0x10;
@@ -277,10 +233,7 @@ fn a_flipped_byte_is_an_error_or_harmless_and_never_another_state() {
             Err(StoreError::Damaged { .. } | StoreError::OtherVersion { .. }) => errors += 1,
             Err(error) => panic!("byte {place}: {error}"),
         }
-        assert!(
-            fs::read(home.file()).unwrap() == flipped,
-            "byte {place}: the file was written to"
-        );
+        assert!(fs::read(home.file()).unwrap() == flipped, "byte {place}: the file was written to");
     }
     assert!(errors > 0, "at least header and records are covered");
 }
@@ -298,10 +251,7 @@ fn a_file_that_was_never_closed_opens_with_every_commit() {
     fs::write(home.file(), &killed).unwrap();
     let inspection = home.inspect().unwrap();
     assert_eq!(read(&inspection).unwrap().len(), 21);
-    assert!(
-        fs::read(home.file()).unwrap() == killed,
-        "inspecting repairs nothing"
-    );
+    assert!(fs::read(home.file()).unwrap() == killed, "inspecting repairs nothing");
     let store = inspection.accept().unwrap();
     put(&store, &[([6, 0, 99], b"after the repair")]);
     drop(store);

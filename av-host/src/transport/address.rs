@@ -16,10 +16,7 @@ const DEFAULT_PORT: u16 = 80;
 /// it is `localhost`.
 pub(super) async fn resolve(origin: &Origin) -> Result<Vec<SocketAddr>, TransportError> {
     let (host, port) = host_and_port(origin)?;
-    let unreachable = |source| TransportError::Unreachable {
-        origin: origin.to_string(),
-        source,
-    };
+    let unreachable = |source| TransportError::Unreachable { origin: origin.to_string(), source };
     if let Ok(address) = host.parse::<IpAddr>() {
         return loopback(origin, [SocketAddr::new(address, port)].into_iter());
     }
@@ -40,25 +37,12 @@ fn host_and_port(origin: &Origin) -> Result<(&str, u16), TransportError> {
     let (host, port) = match authority.strip_prefix('[') {
         Some(bracketed) => {
             let (host, rest) = bracketed.split_once(']').ok_or_else(invalid)?;
-            (
-                host,
-                rest.strip_prefix(':')
-                    .or(rest.is_empty().then_some(""))
-                    .ok_or_else(invalid)?,
-            )
+            (host, rest.strip_prefix(':').or(rest.is_empty().then_some("")).ok_or_else(invalid)?)
         }
         None => authority.split_once(':').unwrap_or((authority, "")),
     };
-    let port = if port.is_empty() {
-        DEFAULT_PORT
-    } else {
-        port.parse().map_err(|_| invalid())?
-    };
-    if host.is_empty() {
-        Err(invalid())
-    } else {
-        Ok((host, port))
-    }
+    let port = if port.is_empty() { DEFAULT_PORT } else { port.parse().map_err(|_| invalid())? };
+    if host.is_empty() { Err(invalid()) } else { Ok((host, port)) }
 }
 
 fn loopback(
@@ -74,10 +58,7 @@ fn loopback(
     }
     if found.is_empty() {
         let source = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-        return Err(TransportError::Unreachable {
-            origin: origin.to_string(),
-            source,
-        });
+        return Err(TransportError::Unreachable { origin: origin.to_string(), source });
     }
     Ok(found)
 }

@@ -29,8 +29,6 @@ impl Backoff {
 
     fn bound(&self) -> Duration {
         let factor = 1_u32.checked_shl(self.failures).unwrap_or(u32::MAX);
-        FIRST
-            .checked_mul(factor)
-            .map_or(LONGEST, |bound| bound.min(LONGEST))
+        FIRST.checked_mul(factor).map_or(LONGEST, |bound| bound.min(LONGEST))
     }
 }

@@ -61,18 +61,11 @@ impl Link {
             let (incoming_sender, incoming) = mpsc::channel(INCOMING);
             let (outgoing, outgoing_receiver) = mpsc::channel(OUTGOING);
             let task = tokio::spawn(carry(socket, incoming_sender, outgoing_receiver));
-            Ok(Self {
-                incoming,
-                outgoing,
-                task,
-            })
+            Ok(Self { incoming, outgoing, task })
         };
         timeout(CONNECT_TIMEOUT, attempt).await.unwrap_or_else(|_| {
             let source = io::Error::from(io::ErrorKind::TimedOut);
-            Err(TransportError::Unreachable {
-                origin: origin.to_string(),
-                source,
-            })
+            Err(TransportError::Unreachable { origin: origin.to_string(), source })
         })
     }
 
@@ -111,10 +104,7 @@ async fn open(
     origin: &Origin,
     addresses: Vec<std::net::SocketAddr>,
 ) -> Result<WebSocketStream<TcpStream>, TransportError> {
-    let unreachable = |source| TransportError::Unreachable {
-        origin: origin.to_string(),
-        source,
-    };
+    let unreachable = |source| TransportError::Unreachable { origin: origin.to_string(), source };
     let stream = TcpStream::connect(&addresses[..]).await.map_err(unreachable)?;
     // Frames are small and wait for nothing.
     stream.set_nodelay(true).map_err(unreachable)?;
@@ -123,19 +113,11 @@ async fn open(
         .write_buffer_size(0)
         .max_frame_size(Some(MAX_FRAME))
         .max_message_size(Some(MAX_FRAME));
-    let not_a_relay = |error: Error| TransportError::NotARelay {
-        origin: origin.to_string(),
-        detail: error.to_string(),
-    };
-    let mut request = format!("{origin}{PATH}")
-        .into_client_request()
-        .map_err(not_a_relay)?;
-    request
-        .headers_mut()
-        .insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(SUBPROTOCOL));
-    let (socket, _) = client_async_with_config(request, stream, Some(config))
-        .await
-        .map_err(not_a_relay)?;
+    let not_a_relay =
+        |error: Error| TransportError::NotARelay { origin: origin.to_string(), detail: error.to_string() };
+    let mut request = format!("{origin}{PATH}").into_client_request().map_err(not_a_relay)?;
+    request.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(SUBPROTOCOL));
+    let (socket, _) = client_async_with_config(request, stream, Some(config)).await.map_err(not_a_relay)?;
     Ok(socket)
 }
 

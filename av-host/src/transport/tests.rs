@@ -9,10 +9,7 @@ fn origin(text: &str) -> Origin {
 }
 
 fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap()
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
 }
 
 fn resolve(text: &str) -> Result<Vec<std::net::SocketAddr>, TransportError> {
@@ -21,44 +18,21 @@ fn resolve(text: &str) -> Result<Vec<std::net::SocketAddr>, TransportError> {
 
 #[test]
 fn loopback_is_reached_under_each_of_its_names() {
-    assert_eq!(
-        resolve("ws://127.0.0.1:7460").unwrap(),
-        ["127.0.0.1:7460".parse().unwrap()]
-    );
-    assert_eq!(
-        resolve("ws://127.8.9.1:1").unwrap(),
-        ["127.8.9.1:1".parse().unwrap()]
-    );
-    assert_eq!(
-        resolve("ws://[::1]:7460").unwrap(),
-        ["[::1]:7460".parse().unwrap()]
-    );
-    assert_eq!(
-        resolve("ws://127.0.0.1").unwrap(),
-        ["127.0.0.1:80".parse().unwrap()]
-    );
-    assert!(
-        resolve("ws://localhost:7460")
-            .unwrap()
-            .iter()
-            .all(|address| address.ip().is_loopback())
-    );
+    assert_eq!(resolve("ws://127.0.0.1:7460").unwrap(), ["127.0.0.1:7460".parse().unwrap()]);
+    assert_eq!(resolve("ws://127.8.9.1:1").unwrap(), ["127.8.9.1:1".parse().unwrap()]);
+    assert_eq!(resolve("ws://[::1]:7460").unwrap(), ["[::1]:7460".parse().unwrap()]);
+    assert_eq!(resolve("ws://127.0.0.1").unwrap(), ["127.0.0.1:80".parse().unwrap()]);
+    assert!(resolve("ws://localhost:7460").unwrap().iter().all(|address| address.ip().is_loopback()));
 }
 
 #[test]
 fn plain_connections_do_not_leave_the_machine() {
-    for text in [
-        "ws://192.0.2.1:7460",
-        "ws://relay.example.org:7460",
-        "ws://0.0.0.0:7460",
-        "ws://[2001:db8::1]:7460",
-    ] {
+    for text in
+        ["ws://192.0.2.1:7460", "ws://relay.example.org:7460", "ws://0.0.0.0:7460", "ws://[2001:db8::1]:7460"]
+    {
         let error = resolve(text).unwrap_err();
         assert!(matches!(error, TransportError::NotLoopback(_)), "{text}: {error}");
-        assert!(
-            error.to_string().contains("127.0.0.1"),
-            "says what to do: {error}"
-        );
+        assert!(error.to_string().contains("127.0.0.1"), "says what to do: {error}");
     }
 }
 
@@ -70,13 +44,8 @@ fn tls_is_refused_by_name_and_never_replaced_by_plain() {
 
 #[test]
 fn a_relay_that_is_down_is_named() {
-    let free = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
-    let error = runtime()
-        .block_on(probe(&origin(&format!("ws://{free}"))))
-        .unwrap_err();
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let error = runtime().block_on(probe(&origin(&format!("ws://{free}")))).unwrap_err();
     assert!(matches!(error, TransportError::Unreachable { .. }), "{error}");
     assert!(error.to_string().contains(&free.to_string()), "{error}");
 }
@@ -90,15 +59,11 @@ fn a_port_of_something_else_is_named() {
         let (mut stream, _) = listener.accept().unwrap();
         let mut request = [0; 16];
         stream.read_exact(&mut request).unwrap();
-        stream
-            .write_all(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n")
-            .unwrap();
+        stream.write_all(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n").unwrap();
         // Until the client is done with it.
         let _ = stream.read_to_end(&mut Vec::new());
     });
-    let error = runtime()
-        .block_on(probe(&origin(&format!("ws://{address}"))))
-        .unwrap_err();
+    let error = runtime().block_on(probe(&origin(&format!("ws://{address}")))).unwrap_err();
     assert!(matches!(error, TransportError::NotARelay { .. }), "{error}");
     server.join().unwrap();
 }
@@ -118,8 +83,5 @@ fn waits_double_up_to_a_minute_and_start_again_after_a_reset() {
 fn jitter_is_full() {
     assert_eq!(Backoff::default().next(0), Duration::ZERO);
     let half = Backoff::default().next(u32::MAX / 2);
-    assert!(
-        (Duration::from_millis(124)..=Duration::from_millis(125)).contains(&half),
-        "{half:?}"
-    );
+    assert!((Duration::from_millis(124)..=Duration::from_millis(125)).contains(&half), "{half:?}");
 }

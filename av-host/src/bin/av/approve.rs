@@ -96,23 +96,15 @@ impl Approve {
                         return Ok(Some(request));
                     }
                 }
-                Err(Failure::failed(
-                    "nothing was approved; `av reject` turns a request down for good",
-                ))
+                Err(Failure::failed("nothing was approved; `av reject` turns a request down for good"))
             }
         }
     }
 
     fn is_meant(&self, request: &RequestView) -> bool {
         let groups = request.fingerprint.groups().to_string();
-        let by_fingerprint = self
-            .fingerprint
-            .as_ref()
-            .is_none_or(|wanted| *wanted == digits(&groups));
-        let by_name = self
-            .device
-            .as_ref()
-            .is_none_or(|wanted| is_named(request, wanted));
+        let by_fingerprint = self.fingerprint.as_ref().is_none_or(|wanted| *wanted == digits(&groups));
+        let by_name = self.device.as_ref().is_none_or(|wanted| is_named(request, wanted));
         by_fingerprint && by_name
     }
 }
@@ -120,11 +112,7 @@ impl Approve {
 /// Whether a person means this request: its name, or the beginning of its id or fingerprint.
 pub(crate) fn is_named(request: &RequestView, wanted: &str) -> bool {
     request.name.as_str() == wanted
-        || is_prefix(
-            wanted,
-            &request.device_id.to_string(),
-            &request.fingerprint.groups().to_string(),
-        )
+        || is_prefix(wanted, &request.device_id.to_string(), &request.fingerprint.groups().to_string())
 }
 
 /// What the relay holds for this tenant, and what this device makes of each.
@@ -148,10 +136,9 @@ async fn approve(owner: &mut Owner, request: &RequestView) -> Result<(), Failure
     owner.approve(device).await?;
     wait_for(owner, |event| match event {
         Event::Approved(approved) if *approved == device => Some(Ok(())),
-        Event::ApprovalFailed(failed, code) if *failed == device => Some(Err(Failure::refused_with(
-            "the relay does not take the approval",
-            *code,
-        ))),
+        Event::ApprovalFailed(failed, code) if *failed == device => {
+            Some(Err(Failure::refused_with("the relay does not take the approval", *code)))
+        }
         _ => None,
     })
     .await?;
@@ -163,10 +150,7 @@ async fn approve(owner: &mut Owner, request: &RequestView) -> Result<(), Failure
     match tokio::time::timeout(CONFIRMATION_WAIT, confirmation).await {
         Ok(confirmed) => {
             confirmed?;
-            say!(
-                "Confirmed: its first message opened. Next: av chat {}",
-                Escaped(&request.name)
-            )?;
+            say!("Confirmed: its first message opened. Next: av chat {}", Escaped(&request.name))?;
         }
         Err(_) => say!("It is not online just now, and takes up its approval when it comes back.")?,
     }
@@ -211,11 +195,7 @@ fn show(request: &RequestView) -> Result<(), Failure> {
         RequestVerdict::InvitedElsewhere(device) => format!("pending, invited by {device}: approve there"),
         RequestVerdict::NotOpen => "the invite is expired or used; it cannot be approved".to_owned(),
     };
-    let role = if request.role == Role::Owner {
-        "OWNER: could invite, approve and revoke"
-    } else {
-        "agent"
-    };
+    let role = if request.role == Role::Owner { "OWNER: could invite, approve and revoke" } else { "agent" };
     say!("Request")?;
     if !request.name.is_empty() {
         say!("  name         {}", Escaped(&request.name))?;
@@ -231,19 +211,15 @@ fn show(request: &RequestView) -> Result<(), Failure> {
 fn alarm_failure(request: &RequestView) -> Failure {
     let device = request.device_id;
     match request.verdict {
-        RequestVerdict::Attack => Failure::refused(format!(
-            "ATTACK on an enrollment, nothing was approved; av reject {device}"
-        )),
+        RequestVerdict::Attack => {
+            Failure::refused(format!("ATTACK on an enrollment, nothing was approved; av reject {device}"))
+        }
         _ => Failure::refused(format!("TOKEN LEAKED, nothing was approved; av reject {device}")),
     }
 }
 
 fn title(request: &RequestView) -> String {
-    let role = if request.role == Role::Owner {
-        " as OWNER"
-    } else {
-        ""
-    };
+    let role = if request.role == Role::Owner { " as OWNER" } else { "" };
     format!("{}{role}", Escaped(&request.name))
 }
 

@@ -60,14 +60,11 @@ impl Chat {
         if let Some(wanted) = &self.peer {
             return peer::find(peers, wanted);
         }
-        let mut writable = peers
-            .iter()
-            .filter(|peer| matches!(peer.standing, Standing::Approved | Standing::Active));
+        let mut writable =
+            peers.iter().filter(|peer| matches!(peer.standing, Standing::Approved | Standing::Active));
         match (writable.next(), writable.next()) {
             (Some(peer), None) => Ok(peer),
-            (None, _) => Err(Failure::usage(
-                "there is nobody to talk to yet: av invite, then av approve",
-            )),
+            (None, _) => Err(Failure::usage("there is nobody to talk to yet: av invite, then av approve")),
             (Some(_), Some(_)) => Err(Failure::usage("there are several peers: name one, see av peers")),
         }
     }
@@ -121,10 +118,7 @@ impl Chat {
 }
 
 async fn next_line(lines: &mut Lines<BufReader<Stdin>>) -> Result<Option<String>, Failure> {
-    lines
-        .next_line()
-        .await
-        .map_err(|error| Failure::failed(format!("cannot read the input: {error}")))
+    lines.next_line().await.map_err(|error| Failure::failed(format!("cannot read the input: {error}")))
 }
 
 struct Conversation {

@@ -27,24 +27,15 @@ pub(crate) struct Failure {
 
 impl Failure {
     pub(crate) fn failed(message: impl Display) -> Self {
-        Self {
-            code: Code::Failed,
-            message: message.to_string(),
-        }
+        Self { code: Code::Failed, message: message.to_string() }
     }
 
     pub(crate) fn usage(message: impl Display) -> Self {
-        Self {
-            code: Code::Usage,
-            message: message.to_string(),
-        }
+        Self { code: Code::Usage, message: message.to_string() }
     }
 
     pub(crate) fn refused(message: impl Display) -> Self {
-        Self {
-            code: Code::Refused,
-            message: message.to_string(),
-        }
+        Self { code: Code::Refused, message: message.to_string() }
     }
 
     /// A refusal that the relay gave a code for.
@@ -53,10 +44,7 @@ impl Failure {
     }
 
     pub(crate) fn state(message: impl Display) -> Self {
-        Self {
-            code: Code::State,
-            message: message.to_string(),
-        }
+        Self { code: Code::State, message: message.to_string() }
     }
 
     /// Ctrl-C or SIGTERM, where the command had not done its work.

@@ -81,9 +81,7 @@ impl Init {
                 )));
             }
             None => {
-                return Err(Failure::failed(
-                    "the earlier `av init` left no relay to go on with",
-                ));
+                return Err(Failure::failed("the earlier `av init` left no relay to go on with"));
             }
         }
         say!("Going on with an earlier `av init`; the recovery key is the one that it gave.")?;
@@ -94,10 +92,9 @@ impl Init {
 async fn founded(owner: &mut Owner) -> Result<(), Failure> {
     wait_for(owner, |event| match event {
         Event::Founded => Some(Ok(())),
-        Event::EnrollmentEnded(EndReason::FoundingRefused(code)) => Some(Err(Failure::refused_with(
-            "the relay does not found this tenant",
-            *code,
-        ))),
+        Event::EnrollmentEnded(EndReason::FoundingRefused(code)) => {
+            Some(Err(Failure::refused_with("the relay does not found this tenant", *code)))
+        }
         Event::EnrollmentEnded(_) => Some(Err(Failure::refused("the relay does not found this tenant"))),
         _ => None,
     })
@@ -122,11 +119,7 @@ fn show_recovery_key(key: &RecoveryKey) -> io::Result<()> {
 fn write_recovery_file(path: &Path, key: &RecoveryKey) -> Result<(), Failure> {
     let attempt = || {
         // Never over another tenant's key.
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(path)?;
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
         key.reveal(|text| writeln!(file, "{text}"))?;
         file.sync_all()
     };
@@ -135,10 +128,7 @@ fn write_recovery_file(path: &Path, key: &RecoveryKey) -> Result<(), Failure> {
             "{} exists, and may hold another tenant's recovery key: name another --recovery-file",
             path.display()
         )),
-        _ => Failure::failed(format!(
-            "cannot write {}: {error}; no tenant was made",
-            path.display()
-        )),
+        _ => Failure::failed(format!("cannot write {}: {error}; no tenant was made", path.display())),
     })?;
     say!("The recovery key is in {}. Move it offline.", path.display())?;
     Ok(())

@@ -34,24 +34,16 @@ impl Invite {
             // Given away only once the relay knows it: an invite that does not work looks like a theft.
             wait_for(owner, |event| match event {
                 Event::InviteReady(ready) if *ready == lookup => Some(Ok(())),
-                Event::InviteFailed(failed, code) if *failed == lookup => Some(Err(Failure::refused_with(
-                    "the relay does not take the invite",
-                    *code,
-                ))),
+                Event::InviteFailed(failed, code) if *failed == lookup => {
+                    Some(Err(Failure::refused_with("the relay does not take the invite", *code)))
+                }
                 _ => None,
             })
             .await?;
-            let identity = owner
-                .device()
-                .identity()
-                .await?
-                .ok_or_else(|| Failure::failed("the device stopped"))?;
-            let url = InviteUrl {
-                token,
-                origin: identity.origin,
-                link_key: None,
-                owner: Some(identity.device_id),
-            };
+            let identity =
+                owner.device().identity().await?.ok_or_else(|| Failure::failed("the device stopped"))?;
+            let url =
+                InviteUrl { token, origin: identity.origin, link_key: None, owner: Some(identity.device_id) };
             if role == Role::Owner {
                 say!("This invite is for an OWNER: its device will be able to invite, approve and revoke.")?;
             }

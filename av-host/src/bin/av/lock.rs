@@ -38,8 +38,6 @@ fn from_terminal(directory: &Path) -> Result<Unlock, Failure> {
     if *first == *second {
         Ok(Unlock::Passphrase(first))
     } else {
-        Err(Failure::usage(
-            "the two passphrases differ; nothing was made: try again",
-        ))
+        Err(Failure::usage("the two passphrases differ; nothing was made: try again"))
     }
 }

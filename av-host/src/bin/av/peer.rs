@@ -10,18 +10,13 @@ use crate::terminal::Escaped;
 /// The one peer that `wanted` names.
 pub(crate) fn find<'p>(peers: &'p [Peer], wanted: &str) -> Result<&'p Peer, Failure> {
     let named: Vec<&Peer> = peers.iter().filter(|peer| peer.name == wanted).collect();
-    let candidates = if named.is_empty() {
-        peers.iter().filter(|peer| begins(peer, wanted)).collect()
-    } else {
-        named
-    };
+    let candidates =
+        if named.is_empty() { peers.iter().filter(|peer| begins(peer, wanted)).collect() } else { named };
     match candidates.as_slice() {
         [peer] => Ok(peer),
-        [] => Err(Failure::usage(format!(
-            "no device is called {}; known are:{}",
-            Escaped(wanted),
-            list(peers)
-        ))),
+        [] => {
+            Err(Failure::usage(format!("no device is called {}; known are:{}", Escaped(wanted), list(peers))))
+        }
         several => Err(Failure::usage(format!(
             "{} could be any of these; give more of the id:{}",
             Escaped(wanted),
@@ -31,11 +26,7 @@ pub(crate) fn find<'p>(peers: &'p [Peer], wanted: &str) -> Result<&'p Peer, Fail
 }
 
 fn begins(peer: &Peer, wanted: &str) -> bool {
-    is_prefix(
-        wanted,
-        &peer.device_id.to_string(),
-        &peer.fingerprint.groups().to_string(),
-    )
+    is_prefix(wanted, &peer.device_id.to_string(), &peer.fingerprint.groups().to_string())
 }
 
 /// Whether `wanted` begins an id, or a fingerprint with or without its blanks.
@@ -50,19 +41,10 @@ fn list<'p>(peers: impl IntoIterator<Item = &'p Peer>) -> String {
     let mut text = String::new();
     for peer in peers {
         // Writing to a String does not fail.
-        let _ = write!(
-            text,
-            "\n  {}  {}  {}",
-            peer.device_id,
-            peer.fingerprint.groups(),
-            Escaped(&peer.name)
-        );
+        let _ =
+            write!(text, "\n  {}  {}  {}", peer.device_id, peer.fingerprint.groups(), Escaped(&peer.name));
     }
-    if text.is_empty() {
-        "\n  none".to_owned()
-    } else {
-        text
-    }
+    if text.is_empty() { "\n  none".to_owned() } else { text }
 }
 
 #[cfg(test)]

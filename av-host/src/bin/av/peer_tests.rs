@@ -23,14 +23,7 @@ fn peer(name: &str, first: u8) -> Peer {
 fn a_peer_is_found_by_name_id_or_fingerprint() {
     let peers = [peer("kitchen", 0xab), peer("cellar", 0xcd)];
     let fingerprint = peers[1].fingerprint.groups().to_string();
-    for wanted in [
-        "cellar",
-        "cd",
-        "CD07",
-        &fingerprint,
-        &fingerprint[..7],
-        &fingerprint.replace(' ', ""),
-    ] {
+    for wanted in ["cellar", "cd", "CD07", &fingerprint, &fingerprint[..7], &fingerprint.replace(' ', "")] {
         assert_eq!(find(&peers, wanted).unwrap().name, "cellar", "{wanted}");
     }
 }

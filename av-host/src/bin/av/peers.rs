@@ -14,16 +14,8 @@ pub(crate) fn run(global: &Global) -> Result<(), Failure> {
         say!("No peers yet. Next: av invite")?;
     }
     for peer in peers {
-        let role = if peer.role == Role::Owner {
-            "OWNER"
-        } else {
-            "agent"
-        };
-        let session = if peer.confirmed {
-            "confirmed"
-        } else {
-            "not confirmed yet"
-        };
+        let role = if peer.role == Role::Owner { "OWNER" } else { "agent" };
+        let session = if peer.confirmed { "confirmed" } else { "not confirmed yet" };
         say!(
             "{}  {role}  {}, {session}\n  id           {}\n  fingerprint  {}",
             Escaped(&peer.name),

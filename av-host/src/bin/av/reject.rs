@@ -39,9 +39,9 @@ impl Reject {
             owner.reject(device).await?;
             wait_for(owner, |event| match event {
                 Event::Rejected(rejected) if *rejected == device => Some(Ok(())),
-                Event::RejectionFailed(failed, code) if *failed == device => Some(Err(
-                    Failure::refused_with("the relay does not take the rejection", *code),
-                )),
+                Event::RejectionFailed(failed, code) if *failed == device => {
+                    Some(Err(Failure::refused_with("the relay does not take the rejection", *code)))
+                }
                 _ => None,
             })
             .await?;

@@ -21,9 +21,9 @@ pub(crate) fn open(global: &Global) -> Result<StoredDevice, Failure> {
     let mut stored = StoredDevice::open(&directory, &unlock)?;
     match stored.endpoint().phase() {
         Phase::Active => Ok(stored),
-        Phase::Founding | Phase::Empty => Err(Failure::failed(
-            "the tenant is not founded yet: run `av init` again",
-        )),
+        Phase::Founding | Phase::Empty => {
+            Err(Failure::failed("the tenant is not founded yet: run `av init` again"))
+        }
         Phase::Enrolling | Phase::Granted => Err(Failure::failed("this device is not approved yet")),
     }
 }

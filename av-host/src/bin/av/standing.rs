@@ -44,9 +44,9 @@ impl Target {
                 Event::StatementPosted(device, posted) if *device == peer.device_id && *posted == verdict => {
                     Some(Ok(()))
                 }
-                Event::StatementFailed(device, code) if *device == peer.device_id => Some(Err(
-                    Failure::refused_with("the relay does not publish this", *code),
-                )),
+                Event::StatementFailed(device, code) if *device == peer.device_id => {
+                    Some(Err(Failure::refused_with("the relay does not publish this", *code)))
+                }
                 _ => None,
             })
             .await?;

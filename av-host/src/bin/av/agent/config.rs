@@ -59,10 +59,7 @@ pub(super) struct Config {
 impl Config {
     pub(super) fn read(path: &Path) -> Result<Self, Failure> {
         let text = fs::read_to_string(path).map_err(|error| {
-            Failure::usage(format!(
-                "cannot read {}: {error}; see: av agent run --help",
-                path.display()
-            ))
+            Failure::usage(format!("cannot read {}: {error}; see: av agent run --help", path.display()))
         })?;
         let path = std::path::absolute(path)?;
         let directory = path.parent().unwrap_or(Path::new("/"));
@@ -75,17 +72,12 @@ impl Config {
         if let Some(unknown) = table.keys().find(|key| !KEYS.contains(&key.as_str())) {
             return Err(unknown_key(unknown));
         }
-        let file: File = table
-            .try_into()
-            .map_err(|error: toml::de::Error| error.message().to_owned())?;
+        let file: File = table.try_into().map_err(|error: toml::de::Error| error.message().to_owned())?;
         if file.relay.is_none() && file.invite.is_none() {
             return Err("neither invite nor relay is there: add invite = \"av1:?relay=…#…\"".to_owned());
         }
         let relay = file.relay.as_deref().map(Origin::parse).transpose();
-        let timeout = file
-            .timeout
-            .as_deref()
-            .map_or(Ok(DEFAULT_TIMEOUT), humantime::parse_duration);
+        let timeout = file.timeout.as_deref().map_or(Ok(DEFAULT_TIMEOUT), humantime::parse_duration);
         let config = Self {
             relay: relay.map_err(|error| format!("relay: {error}"))?,
             invite: file.invite,
@@ -105,19 +97,10 @@ impl Config {
 
 fn unknown_key(unknown: &str) -> String {
     let likeness = |key: &&str| strsim::jaro_winkler(unknown, key);
-    let nearest = KEYS
-        .into_iter()
-        .max_by(|one, other| likeness(one).total_cmp(&likeness(other)));
+    let nearest = KEYS.into_iter().max_by(|one, other| likeness(one).total_cmp(&likeness(other)));
     match nearest.filter(|key| likeness(key) >= ALIKE) {
-        Some(nearest) => format!(
-            "unknown key `{}`; did you mean `{nearest}`?",
-            unknown.escape_default()
-        ),
-        None => format!(
-            "unknown key `{}`; known are {}",
-            unknown.escape_default(),
-            KEYS.join(", ")
-        ),
+        Some(nearest) => format!("unknown key `{}`; did you mean `{nearest}`?", unknown.escape_default()),
+        None => format!("unknown key `{}`; known are {}", unknown.escape_default(), KEYS.join(", ")),
     }
 }
 

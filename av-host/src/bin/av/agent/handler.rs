@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use av_host::Message;
 use av_host::av_proto::HostEndpoint;
+use av_host::av_proto::wire::{DeviceId, MessageId};
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, Command};
@@ -29,6 +29,14 @@ pub(super) struct Handler {
     program: PathBuf,
     directory: PathBuf,
     timeout: Duration,
+}
+
+/// What a handler is asked.
+pub(super) struct Question<'m> {
+    pub(super) from: DeviceId,
+    pub(super) from_name: &'m str,
+    pub(super) id: MessageId,
+    pub(super) payload: &'m [u8],
 }
 
 /// Why a handler did not answer.
@@ -56,27 +64,20 @@ impl Handler {
             return Err(unusable("is no program"));
         }
         if metadata.permissions().mode() & 0o111 == 0 {
-            return Err(unusable(&format!(
-                "is not executable; run: chmod +x {}",
-                program.display()
-            )));
+            return Err(unusable(&format!("is not executable; run: chmod +x {}", program.display())));
         }
-        Ok(Self {
-            program: program.to_owned(),
-            directory: directory.to_owned(),
-            timeout,
-        })
+        Ok(Self { program: program.to_owned(), directory: directory.to_owned(), timeout })
     }
 
     /// The answer to a message, empty for none; `None` when the handler failed on it for good.
     ///
     /// Not cancel safe: a handler under way is ended, and the message, which is not confirmed, offered again.
-    pub(super) async fn answer(&self, message: &Message, from_name: &str) -> Option<Vec<u8>> {
+    pub(super) async fn answer(&self, question: &Question<'_>) -> Option<Vec<u8>> {
         let mut pause = FIRST_PAUSE;
         for attempt in 1..=TRIES {
-            match self.attempt(message, from_name).await {
+            match self.attempt(question).await {
                 Ok(answer) => return Some(answer),
-                Err(error) => tracing::warn!(message = %message.id, attempt, "the handler failed: {error}"),
+                Err(error) => tracing::warn!(message = %question.id, attempt, "the handler failed: {error}"),
             }
             if attempt < TRIES {
                 tokio::time::sleep(pause).await;
@@ -86,12 +87,12 @@ impl Handler {
         None
     }
 
-    async fn attempt(&self, message: &Message, from_name: &str) -> Result<Vec<u8>, HandlerError> {
+    async fn attempt(&self, question: &Question<'_>) -> Result<Vec<u8>, HandlerError> {
         let child = Command::new(&self.program)
             .current_dir(&self.directory)
-            .env("AV_FROM", message.from.to_string())
-            .env("AV_FROM_NAME", from_name)
-            .env("AV_MESSAGE_ID", message.id.to_string())
+            .env("AV_FROM", question.from.to_string())
+            .env("AV_FROM_NAME", question.from_name)
+            .env("AV_MESSAGE_ID", question.id.to_string())
             .env_remove(PASSPHRASE_VARIABLE)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -100,7 +101,7 @@ impl Handler {
             .spawn()
             .map_err(HandlerError::Start)?;
         let mut group = Group(child);
-        tokio::time::timeout(self.timeout, converse(&mut group.0, &message.payload))
+        tokio::time::timeout(self.timeout, converse(&mut group.0, question.payload))
             .await
             .unwrap_or(Err(HandlerError::Timeout(self.timeout)))
     }
@@ -112,11 +113,7 @@ struct Group(Child);
 impl Drop for Group {
     fn drop(&mut self) {
         // The id is gone once the handler was waited for, and with it the right to signal that group.
-        let leader = self
-            .0
-            .id()
-            .and_then(|id| i32::try_from(id).ok())
-            .and_then(Pid::from_raw);
+        let leader = self.0.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
         if let Some(leader) = leader {
             // It may have ended in this instant, which is what is wanted.
             let _ = kill_process_group(leader, Signal::KILL);
@@ -137,10 +134,7 @@ async fn converse(child: &mut Child, payload: &[u8]) -> Result<Vec<u8>, HandlerE
     };
     let collect = async {
         let mut answer = Vec::new();
-        stdout
-            .take(MAX_ANSWER as u64 + 1)
-            .read_to_end(&mut answer)
-            .await?;
+        stdout.take(MAX_ANSWER as u64 + 1).read_to_end(&mut answer).await?;
         Ok(answer)
     };
     // Both at once: a handler may begin to answer before it has read everything.
@@ -149,9 +143,9 @@ async fn converse(child: &mut Child, payload: &[u8]) -> Result<Vec<u8>, HandlerE
         return Err(HandlerError::TooLong);
     }
     let status = child.wait().await.map_err(HandlerError::Pipe)?;
-    if status.success() {
-        Ok(answer)
-    } else {
-        Err(HandlerError::Status(status))
-    }
+    if status.success() { Ok(answer) } else { Err(HandlerError::Status(status)) }
 }
+
+#[cfg(test)]
+#[path = "handler_tests.rs"]
+mod tests;

@@ -9,7 +9,7 @@ use av_host::store::Store;
 use av_host::{Agent, Error, Message, Notice, Peer, StoredDevice, read_invite};
 
 use super::config::Config;
-use super::handler::{Handler, TRIES};
+use super::handler::{Handler, Question, TRIES};
 use crate::failure::{Failure, explain};
 use crate::lock::unlock;
 use crate::session::interrupted;
@@ -62,9 +62,7 @@ fn open(config: &Config, global: &Global) -> Result<Agent, Failure> {
         (None, Some(invite)) => read_invite(invite, config.relay.as_ref())
             .map_err(|error| Failure::usage(format!("invite: {error}")))?,
         (None, None) => {
-            return Err(Failure::usage(
-                "this agent is not enrolled yet: put invite = \"…\" into agent.toml",
-            ));
+            return Err(Failure::usage("this agent is not enrolled yet: put invite = \"…\" into agent.toml"));
         }
     };
     let name = config.name.clone().unwrap_or_else(home::machine_name);
@@ -130,7 +128,13 @@ impl<'h> Work<'h> {
             let handler = self.handler;
             let name = self.name_of(&message);
             self.answering = Some(Box::pin(async move {
-                let answer = handler.answer(&message, &name).await;
+                let question = Question {
+                    from: message.from,
+                    from_name: &name,
+                    id: message.id,
+                    payload: &message.payload,
+                };
+                let answer = handler.answer(&question).await;
                 (message, answer)
             }));
         }
