@@ -63,6 +63,18 @@ pub fn verify(
     verify_strictly(key, &message, signature)
 }
 
+/// Verifies a signature over a message that was put together for signer and verifier alike, strictly as [`verify`].
+///
+/// # Errors
+/// [`InvalidSignature`], whatever was wrong.
+pub fn verify_message(
+    key: &[u8; 32],
+    message: &SignedMessage,
+    signature: &Signature,
+) -> Result<(), InvalidSignature> {
+    verify_strictly(key, message, signature)
+}
+
 /// Verifies a signature over these very bytes.
 pub(crate) fn verify_strictly(
     key: &[u8; 32],
