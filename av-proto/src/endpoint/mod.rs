@@ -16,7 +16,9 @@
 //! commands ─▶ send │ owner ────────────┘
 //! ```
 
+mod begin;
 mod device;
+mod entries;
 mod error;
 mod event;
 mod inbox;
@@ -28,32 +30,33 @@ mod owner;
 mod peer;
 mod poll;
 mod receive;
+mod restore;
 mod send;
 mod slot;
+mod views;
 
 #[cfg(test)]
 mod tests;
 
+pub use begin::EnrollOptions;
 pub use error::{ApproveError, ConnectionError, EndpointError, RestoreError, SendError};
 pub use event::{EndReason, Event, OutboxId, PeerView, RequestVerdict, RequestView, Standing};
 pub use output::{Delivery, Output, Persist, PersistError, Ticket};
+#[cfg(any(test, feature = "testing"))]
+pub(crate) use restore::rewrite_record;
+pub use views::Phase;
 
+use av_wire::DeviceId;
 use av_wire::frame::LinkKind;
-use av_wire::layout::Reader;
-use av_wire::{DeviceId, DevicePublic, Fingerprint, Origin, Role, TenantId};
-use heapless::{Deque, String, Vec};
-use rand_core::CryptoRng;
-use zeroize::Zeroize;
+use heapless::{Deque, Vec};
 
 use crate::Now;
 use crate::crypto::Aead;
-use crate::enroll::{Invite, Membership, RecoveryKey, Requested};
-use crate::invite::{InviteText, NAME_MAX};
-use crate::keys::{Identity, Prekeys};
+use crate::enroll::{Invite, Membership};
+use crate::keys::Prekeys;
 use crate::limits::{EVENTS, INVITES, ONE_TIME_PREKEYS, PENDING_REQUESTS, RECORD_OVERHEAD};
-use crate::record::codec::CodecError;
-use crate::record::{RecordKey, RecordKind, Seal, SealError};
-use device::{Device, Progress};
+use crate::record::Seal;
+use device::Device;
 use inbox::InboxEntry;
 use link::Link;
 use meta::Meta;
@@ -61,38 +64,6 @@ use outbox::OutboxEntry;
 use owner::{Call, PendingRequest};
 use peer::Peer;
 use slot::Slot;
-
-/// Where an enrolling device is to be found, and what the invite's URL said beside its token.
-#[derive(Clone, Copy, Debug)]
-pub struct EnrollOptions<'o> {
-    /// The relay's origin.
-    pub origin: &'o Origin,
-    /// The relay's link key; `None` where the relay offers no Noise link.
-    pub link_key: Option<[u8; 32]>,
-    /// The owner's device that made the invite; a grant from another is then refused.
-    pub inviter: Option<DeviceId>,
-    /// The role that the invite is for.
-    pub role: Role,
-    /// The name that the device proposes, 1 to 40 bytes without control characters.
-    pub name: &'o str,
-    /// What it runs on, at most 21 bytes without control characters.
-    pub platform: &'o str,
-}
-
-/// How far a device has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
-    /// No identity yet.
-    Empty,
-    /// The founding call waits for the relay.
-    Founding,
-    /// The enrollment request waits for an owner.
-    Enrolling,
-    /// Approved; the activation waits for the relay.
-    Granted,
-    /// A member of its tenant.
-    Active,
-}
 
 /// One device: its keys, peers, sessions, outbox and inbox.
 ///
@@ -164,152 +135,6 @@ where
         }
     }
 
-    /// Makes a tenant: its root, and this device as its founding owner (`PROTOCOL.md` section 4.4). The recovery key
-    /// is the root's only copy.
-    ///
-    /// # Errors
-    /// [`EndpointError::NotEmpty`] or [`EndpointError::InvalidName`].
-    pub fn found(
-        &mut self,
-        now: Now,
-        rng: &mut dyn CryptoRng,
-        origin: &Origin,
-        name: &str,
-    ) -> Result<RecoveryKey, EndpointError> {
-        self.require_empty()?;
-        let name = valid_name(name)?;
-        let identity = self.generate_identity(rng, Role::Owner)?;
-        let prekeys = Prekeys::generate(rng, now.wall);
-        let root = RecoveryKey::generate(rng);
-        let founding = root.found(&identity, origin, now.wall).map_err(|_| EndpointError::Bug)?;
-        self.begin(
-            Device {
-                identity,
-                name,
-                origin: origin.clone(),
-                // The relay of this version offers no Noise link: 32 zero bytes (`PROTOCOL.md` section 9).
-                link_key: [0; 32],
-                progress: Progress::Founding(founding),
-            },
-            prekeys,
-        );
-        Ok(root)
-    }
-
-    /// Begins to enroll with an invite (`PROTOCOL.md` section 4.1). The text can be wiped afterwards.
-    ///
-    /// A request that no owner has approved is replaced.
-    ///
-    /// # Errors
-    /// [`EndpointError::NotEmpty`] or [`EndpointError::InvalidName`].
-    pub fn enroll(
-        &mut self,
-        now: Now,
-        rng: &mut dyn CryptoRng,
-        invite: &InviteText,
-        options: &EnrollOptions<'_>,
-    ) -> Result<(), EndpointError> {
-        if self.phase() != Phase::Enrolling {
-            self.require_empty()?;
-        }
-        let name = valid_name(options.name)?;
-        let identity = self.generate_identity(rng, options.role)?;
-        let prekeys = Prekeys::generate(rng, now.wall);
-        let bundle = prekeys.bundle(&identity).map_err(|_| EndpointError::Bug)?;
-        let link_key = options.link_key.unwrap_or([0; 32]);
-        let requested = Requested::new(
-            rng,
-            invite,
-            &identity,
-            &bundle,
-            &name,
-            options.platform,
-            link_key,
-            options.inviter,
-        )
-        .map_err(|_| EndpointError::InvalidName)?;
-        let origin = options.origin.clone();
-        let progress = Progress::Requested(requested);
-        self.begin(Device { identity, name, origin, link_key, progress }, prekeys);
-        Ok(())
-    }
-
-    fn require_empty(&self) -> Result<(), EndpointError> {
-        if self.device.is_empty() { Ok(()) } else { Err(EndpointError::NotEmpty) }
-    }
-
-    fn generate_identity(&self, rng: &mut dyn CryptoRng, role: Role) -> Result<Identity, EndpointError> {
-        let max_message = u32::try_from(Self::MAX_MESSAGE).map_err(|_| EndpointError::Bug)?;
-        Ok(Identity::generate(rng, role, A::SUITE.alone(), max_message))
-    }
-
-    fn begin(&mut self, device: Device, prekeys: Prekeys<ONE_TIME_PREKEYS>) {
-        self.device.set(device);
-        self.prekeys.set(prekeys);
-        self.meta.set(Meta::new());
-    }
-
-    /// Feeds back one record that the store holds, in any order; [`Endpoint::resume`] ends it.
-    ///
-    /// # Errors
-    /// [`RestoreError`]; the endpoint is then of no use and nothing was written anywhere.
-    pub fn restore(
-        &mut self,
-        now: Now,
-        seal: &Seal,
-        key: RecordKey,
-        sealed: &[u8],
-    ) -> Result<(), RestoreError> {
-        let mut scratch = core::mem::replace(&mut self.scratch, [0; BODY]);
-        let record = seal.open(key, sealed, &mut scratch).map_err(|error| match error {
-            SealError::TooNew => RestoreError::TooNew,
-            SealError::DoesNotOpen | SealError::TooLong => RestoreError::DoesNotOpen,
-        });
-        let result = record.and_then(|record| self.restore_record(now, key, record));
-        scratch.zeroize();
-        result
-    }
-
-    fn restore_record(&mut self, now: Now, key: RecordKey, record: &[u8]) -> Result<(), RestoreError> {
-        let mut reader = Reader::new(record);
-        let reader = &mut reader;
-        let index = usize::from(key.index);
-        let result: Result<(), CodecError> = (|| {
-            match key.kind {
-                RecordKind::Identity => self.device.restore(Device::read(reader)?),
-                RecordKind::Meta => self.meta.restore(Meta::read(reader)?),
-                RecordKind::Prekeys => self.prekeys.restore(Prekeys::read(reader)?),
-                RecordKind::Peer => place(&mut self.peers, index)?.restore(Peer::read(reader, now)?),
-                RecordKind::Invite => place(&mut self.invites, index)?.restore(Invite::read(reader)?),
-                RecordKind::Outbox => place(&mut self.outbox, index)?.restore(OutboxEntry::read(reader)?),
-                RecordKind::Inbox => place(&mut self.inbox, index)?.restore(InboxEntry::read(reader)?),
-            }
-            Ok(reader.end()?)
-        })();
-        let capacity = match key.kind {
-            RecordKind::Identity | RecordKind::Meta | RecordKind::Prekeys => 1,
-            RecordKind::Peer => PEERS,
-            RecordKind::Invite => INVITES,
-            RecordKind::Outbox => OUTBOX,
-            RecordKind::Inbox => INBOX,
-        };
-        if index >= capacity { Err(RestoreError::TooMany) } else { result.map_err(|_| RestoreError::Damaged) }
-    }
-
-    /// Ends restoring: all records have to fit together.
-    ///
-    /// # Errors
-    /// [`RestoreError::Damaged`] when records are missing.
-    pub fn resume(&self) -> Result<(), RestoreError> {
-        let parts = [self.device.is_empty(), self.meta.is_empty(), self.prekeys.is_empty()];
-        let is_empty = self.peers.iter().all(Slot::is_empty) && self.outbox.iter().all(Slot::is_empty);
-        match parts {
-            [false, false, false] => Ok(()),
-            [true, true, true] if is_empty => Ok(()),
-            _ => Err(RestoreError::Damaged),
-        }
-    }
-
     /// A fresh connection is open; the relay's challenge is its first frame.
     pub fn connected(&mut self, kind: LinkKind) {
         self.disconnected();
@@ -334,69 +159,6 @@ where
         if self.link.as_mut().is_some_and(|link| link.tick(now)) {
             self.notify(Event::ConnectionSilent);
         }
-    }
-
-    /// How far this device has come.
-    pub fn phase(&self) -> Phase {
-        match self.device.get().map(|device| &device.progress) {
-            None => Phase::Empty,
-            Some(Progress::Founding(_)) => Phase::Founding,
-            Some(Progress::Requested(_)) => Phase::Enrolling,
-            Some(Progress::Granted(_)) => Phase::Granted,
-            Some(Progress::Active(_)) => Phase::Active,
-        }
-    }
-
-    /// This device's public identity, once there is one.
-    pub fn public(&self) -> Option<&DevicePublic> {
-        self.device.get().map(|device| device.identity.public())
-    }
-
-    /// This device's fingerprint, to show to the owner who approves.
-    pub fn fingerprint(&self) -> Option<Fingerprint> {
-        self.device.get().map(|device| *device.identity.fingerprint())
-    }
-
-    /// This device's id.
-    pub fn device_id(&self) -> Option<DeviceId> {
-        self.device.get().map(|device| *device.identity.device_id())
-    }
-
-    /// How this device is called.
-    pub fn name(&self) -> Option<&str> {
-        self.device.get().map(|device| device.name.as_str())
-    }
-
-    /// The tenant of an active device.
-    pub fn tenant_id(&self) -> Option<TenantId> {
-        self.membership().map(|membership| *membership.tenant_id())
-    }
-
-    /// The relay's origin.
-    pub fn origin(&self) -> Option<&Origin> {
-        self.device.get().map(|device| &device.origin)
-    }
-
-    /// The peers, in no particular order.
-    pub fn peers(&self) -> impl Iterator<Item = PeerView<'_>> {
-        self.peers.iter().filter_map(Slot::get).map(|peer| PeerView {
-            device_id: peer.device_id,
-            fingerprint: peer.device.fingerprint(),
-            role: peer.device.role,
-            name: &peer.name,
-            standing: peer.standing,
-            confirmed: peer.is_confirmed(),
-        })
-    }
-
-    /// Frames that the relay has not answered yet.
-    pub fn outbox_len(&self) -> usize {
-        self.outbox.iter().filter(|slot| !slot.is_empty()).count() + self.calls.len()
-    }
-
-    /// Whether the present connection is authenticated.
-    pub fn is_authenticated(&self) -> bool {
-        self.link.as_ref().is_some_and(|link| link.authenticated)
     }
 
     fn membership(&self) -> Option<&Membership> {
@@ -428,33 +190,5 @@ where
 {
     fn default() -> Self {
         Self::new()
-    }
-}
-
-fn place<T>(slots: &mut [Slot<T>], index: usize) -> Result<&mut Slot<T>, CodecError> {
-    slots.get_mut(index).ok_or(CodecError)
-}
-
-fn valid_name(name: &str) -> Result<String<NAME_MAX>, EndpointError> {
-    let is_plain = !name.is_empty() && !name.chars().any(char::is_control);
-    is_plain.then(|| name.try_into().ok()).flatten().ok_or(EndpointError::InvalidName)
-}
-
-/// Reads a record and writes it again: the same bytes, through a writer that marks the secrets in it.
-#[cfg(any(test, feature = "testing"))]
-pub(crate) fn rewrite_record<A: Aead, const SKIP: usize>(
-    key: RecordKey,
-    record: &[u8],
-    writer: &mut crate::record::codec::Writer<'_>,
-) -> Result<(), CodecError> {
-    let reader = &mut Reader::new(record);
-    let now = Now { uptime: 0, wall: 0 };
-    match key.kind {
-        RecordKind::Identity => Device::read(reader)?.write(writer),
-        RecordKind::Prekeys => Prekeys::<ONE_TIME_PREKEYS>::read(reader)?.write(writer),
-        RecordKind::Peer => Peer::<A, SKIP>::read(reader, now)?.write(writer),
-        RecordKind::Invite => Invite::read(reader)?.write(writer),
-        // Counters; frames that are sealed already; and messages, for which a test searches by itself.
-        RecordKind::Meta | RecordKind::Outbox | RecordKind::Inbox => Ok(()),
     }
 }

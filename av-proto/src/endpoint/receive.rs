@@ -1,34 +1,20 @@
 //! One frame from the relay (`PROTOCOL.md` section 9). The relay is not trusted: what it says is a hint, unless a
 //! signature, a tag or a seal of a device stands under it.
 
-use av_wire::enroll::{EnrollTranscript, verify_activation};
 use av_wire::frame::ToDevice;
 use av_wire::grant::Grant;
-use av_wire::message::message_id;
-use av_wire::statement::Verdict;
-use av_wire::{DeviceId, InboxEpoch, MessageId, RefusalCode, RejectCode, Signature};
-use heapless::Vec;
+use av_wire::{InboxEpoch, MessageId, RefusalCode};
 use rand_core::CryptoRng;
 
 use super::device::{Device, Handshake, Progress};
+use super::entries::Entry;
 use super::error::ConnectionError;
 use super::event::{EndReason, Event, Standing};
-use super::inbox::InboxEntry;
 use super::outbox::{About, request_number};
-use super::peer::{Context, Peer, kind};
-use super::slot::Slot;
+use super::peer::Peer;
 use super::{Endpoint, Phase};
 use crate::Now;
 use crate::crypto::Aead;
-use crate::enroll::verify_statement;
-use crate::ratchet::Opened;
-
-/// The inbox entry in hand.
-#[derive(Clone, Copy)]
-struct Entry {
-    sequence: u64,
-    previous: u64,
-}
 
 impl<A, const PEERS: usize, const SKIP: usize, const OUTBOX: usize, const INBOX: usize, const BODY: usize>
     Endpoint<A, PEERS, SKIP, OUTBOX, INBOX, BODY>
@@ -235,212 +221,6 @@ where
             None => self.ephemeral_call_failed(request, code),
         }
         Ok(())
-    }
-
-    /// Whether an inbox entry is the next one. One that was taken before is only acknowledged again.
-    fn is_next(&mut self, entry: Entry) -> Result<bool, ConnectionError> {
-        let taken = self.taken();
-        if entry.sequence <= taken {
-            return Ok(false);
-        }
-        let has_room = self.inbox.iter().any(Slot::is_empty);
-        if entry.previous > taken || !has_room {
-            // A gap, or more than the receive window: the next connection begins at the last acknowledgement.
-            return Err(ConnectionError::Violation);
-        }
-        Ok(true)
-    }
-
-    fn take_entry(&mut self, entry: Entry) {
-        if let Some(meta) = self.meta.edit() {
-            meta.taken = entry.sequence;
-        }
-    }
-
-    fn reject(&mut self, entry: Entry, from: DeviceId, code: RejectCode) {
-        self.take_entry(entry);
-        if let Some(meta) = self.meta.edit() {
-            meta.reject(entry.sequence, code);
-        }
-        self.notify(Event::MessageRejected { from, code });
-    }
-
-    fn delivered(&mut self, now: Now, entry: Entry, sender: DeviceId, header_blob: &[u8], ciphertext: &[u8]) {
-        if header_blob.len().saturating_add(ciphertext.len()) > Self::MAX_MESSAGE {
-            self.reject(entry, sender, RejectCode::TooLarge);
-            return;
-        }
-        let known = self.peer_index(&sender).filter(|index| {
-            let peer = self.peers.get(*index).and_then(Slot::get);
-            peer.is_some_and(|peer| matches!(peer.standing, Standing::Approved | Standing::Active))
-        });
-        let Some(index) = known else {
-            self.reject(entry, sender, RejectCode::UnknownSender);
-            return;
-        };
-        match self.open(now, index, header_blob, ciphertext) {
-            None => self.reject(entry, sender, RejectCode::Unopened),
-            Some((opened, tenant_id, own_id)) => {
-                let message_id = message_id(&tenant_id, &sender, &own_id, header_blob, ciphertext);
-                self.opened(entry, index, sender, message_id, opened);
-            }
-        }
-    }
-
-    /// Opens a message into the scratch buffer; on `None` every record is as it was.
-    fn open(
-        &mut self,
-        now: Now,
-        index: usize,
-        header_blob: &[u8],
-        ciphertext: &[u8],
-    ) -> Option<(Opened, av_wire::TenantId, DeviceId)> {
-        let device = self.device.get()?;
-        let tenant = *device.membership()?.tenant_id();
-        let context = Context { tenant: &tenant, identity: &device.identity, now };
-        let peer = self.peers.get_mut(index)?.get_mut()?;
-        let prekeys = self.prekeys.get_mut()?;
-        let before = prekeys.one_time_len();
-        let opened = peer.open(&context, prekeys, header_blob, ciphertext, &mut self.scratch).ok()?;
-        if prekeys.one_time_len() != before {
-            self.prekeys.mark_changed();
-        }
-        Some((opened, tenant, *device.identity.device_id()))
-    }
-
-    fn opened(&mut self, entry: Entry, index: usize, from: DeviceId, message_id: MessageId, opened: Opened) {
-        let Some(peer) = self.peers.get_mut(index).and_then(Slot::edit) else {
-            return;
-        };
-        if peer.standing == Standing::Approved {
-            // Only the device that holds the approved keys can have sealed this.
-            peer.standing = Standing::Active;
-        }
-        let is_confirmed = peer.is_confirmed();
-        let was_confirmed = core::mem::replace(&mut peer.was_confirmed, is_confirmed);
-        let code = match opened.kind {
-            kind::APPLICATION => None,
-            kind::HELLO => {
-                peer.answer_due = true;
-                None
-            }
-            kind::HELLO_ANSWER => None,
-            _ => Some(RejectCode::Malformed),
-        };
-        if let Some(code) = code {
-            self.reject(entry, from, code);
-            return;
-        }
-        self.take_entry(entry);
-        if opened.kind == kind::APPLICATION {
-            let payload = self.scratch.get(..opened.len).and_then(|bytes| Vec::from_slice(bytes).ok());
-            let free = self.inbox.iter_mut().find(|slot| slot.is_empty());
-            if let (Some(payload), Some(slot)) = (payload, free) {
-                slot.set(InboxEntry { sequence: entry.sequence, from, message_id, payload, offered: false });
-            }
-        }
-        if is_confirmed && !was_confirmed {
-            self.notify(Event::PeerConfirmed(from));
-        }
-    }
-
-    /// Answers hellos that wait, as soon as the outbox has room.
-    fn answer_hellos(&mut self, rng: &mut dyn CryptoRng) {
-        let due =
-            self.peers.iter().filter_map(Slot::get).find(|peer| peer.answer_due).map(|peer| peer.device_id);
-        let Some(device_id) = due else { return };
-        if self.send_kind(rng, &device_id, kind::HELLO_ANSWER, &[]).is_ok() {
-            let index = self.peer_index(&device_id);
-            if let Some(peer) = index.and_then(|index| self.peers.get_mut(index)).and_then(Slot::edit) {
-                peer.answer_due = false;
-            }
-        }
-    }
-
-    fn stated(&mut self, entry: Entry, signed: &[u8]) {
-        let Some(device) = self.device.get() else { return };
-        let own_id = *device.identity.device_id();
-        let verified = device.membership().zip(self.meta.get()).and_then(|(membership, meta)| {
-            let statement = verify_statement(membership, &meta.serials, signed).ok()?;
-            Some((statement.issuer, statement.serial, statement.subject, statement.verdict))
-        });
-        let Some((issuer, serial, subject, verdict)) = verified else {
-            self.reject_statement(entry, signed, own_id);
-            return;
-        };
-        let has_room = self.meta.edit().is_some_and(|meta| meta.serials.advance(&issuer, serial));
-        if !has_room {
-            self.reject(entry, issuer, RejectCode::Unopened);
-            return;
-        }
-        self.take_entry(entry);
-        if subject == own_id {
-            if verdict != Verdict::Resumed {
-                self.notify(Event::NotAuthorized);
-            }
-        } else if issuer != own_id && self.obey(&subject, verdict) {
-            self.notify(Event::PeerStanding(subject, verdict));
-        }
-    }
-
-    /// This owner's own statement comes back through its inbox, with a serial that it knows: no news, no fault.
-    fn reject_statement(&mut self, entry: Entry, signed: &[u8], own_id: DeviceId) {
-        let object = av_wire::Unverified::decode(signed).ok();
-        let statement =
-            object.and_then(|object| av_wire::statement::Statement::from_unverified(&object).ok());
-        let known_last = self.meta.get().map_or(0, |meta| meta.statement_serial);
-        match statement {
-            Some(statement) if statement.issuer == own_id && statement.serial <= known_last => {
-                self.take_entry(entry);
-            }
-            _ => self.reject(entry, DeviceId::ROOT, RejectCode::Unopened),
-        }
-    }
-
-    /// Does what a statement says of a peer; `false` when there is no such peer or nothing changes.
-    pub(super) fn obey(&mut self, subject: &DeviceId, verdict: Verdict) -> bool {
-        let Some(slot) = self.peer_index(subject).and_then(|index| self.peers.get_mut(index)) else {
-            return false;
-        };
-        let Some(peer) = slot.edit() else { return false };
-        match (verdict, peer.standing) {
-            (_, Standing::Revoked) => return false,
-            (Verdict::Revoked, _) => peer.revoke(),
-            (Verdict::Suspended, _) => peer.standing = Standing::Suspended,
-            (Verdict::Resumed, Standing::Suspended) => peer.standing = Standing::Active,
-            (Verdict::Resumed, _) => return false,
-        }
-        if verdict == Verdict::Revoked {
-            let is_to_subject =
-                |about: About| matches!(about, About::Message { peer, .. } if peer == *subject);
-            while self.take_outbox(|entry| is_to_subject(entry.about)).is_some() {}
-        }
-        true
-    }
-
-    fn peer_activated(&mut self, entry: Entry, device_id: &DeviceId, signature: &Signature) {
-        let peer =
-            self.peer_index(device_id).and_then(|index| self.peers.get_mut(index)).and_then(Slot::get_mut);
-        let is_valid =
-            peer.as_ref().and_then(|peer| peer.enrollment).is_some_and(|(transcript, chain_hash)| {
-                let device = peer.as_ref().map(|peer| peer.device);
-                device.is_some_and(|device| {
-                    verify_activation(&device, &EnrollTranscript(transcript), &chain_hash, signature).is_ok()
-                })
-            });
-        if !is_valid {
-            self.reject(entry, *device_id, RejectCode::Unopened);
-            return;
-        }
-        let slot = self.peer_index(device_id).and_then(|index| self.peers.get_mut(index));
-        if let Some(peer) = slot.and_then(Slot::edit) {
-            peer.enrollment = None;
-            if peer.standing == Standing::Approved {
-                peer.standing = Standing::Active;
-            }
-        }
-        self.take_entry(entry);
-        self.notify(Event::PeerActive(*device_id));
     }
 }
 

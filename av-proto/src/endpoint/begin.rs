@@ -1,0 +1,129 @@
+//! How a device begins: as the founder of a tenant, or with an invite.
+
+use av_wire::{DeviceId, Origin, Role};
+use heapless::String;
+use rand_core::CryptoRng;
+
+use super::device::{Device, Progress};
+use super::error::EndpointError;
+use super::meta::Meta;
+use super::{Endpoint, Phase};
+use crate::Now;
+use crate::crypto::Aead;
+use crate::enroll::{RecoveryKey, Requested};
+use crate::invite::{InviteText, NAME_MAX};
+use crate::keys::{Identity, Prekeys};
+use crate::limits::ONE_TIME_PREKEYS;
+
+/// Where an enrolling device is to be found, and what the invite's URL said beside its token.
+#[derive(Clone, Copy, Debug)]
+pub struct EnrollOptions<'o> {
+    /// The relay's origin.
+    pub origin: &'o Origin,
+    /// The relay's link key; `None` where the relay offers no Noise link.
+    pub link_key: Option<[u8; 32]>,
+    /// The owner's device that made the invite; a grant from another is then refused.
+    pub inviter: Option<DeviceId>,
+    /// The role that the invite is for.
+    pub role: Role,
+    /// The name that the device proposes, 1 to 40 bytes without control characters.
+    pub name: &'o str,
+    /// What it runs on, at most 21 bytes without control characters.
+    pub platform: &'o str,
+}
+
+impl<A, const PEERS: usize, const SKIP: usize, const OUTBOX: usize, const INBOX: usize, const BODY: usize>
+    Endpoint<A, PEERS, SKIP, OUTBOX, INBOX, BODY>
+where
+    A: Aead,
+{
+    /// Makes a tenant: its root, and this device as its founding owner (`PROTOCOL.md` section 4.4). The recovery key
+    /// is the root's only copy.
+    ///
+    /// # Errors
+    /// [`EndpointError::NotEmpty`] or [`EndpointError::InvalidName`].
+    pub fn found(
+        &mut self,
+        now: Now,
+        rng: &mut dyn CryptoRng,
+        origin: &Origin,
+        name: &str,
+    ) -> Result<RecoveryKey, EndpointError> {
+        self.require_empty()?;
+        let name = valid_name(name)?;
+        let identity = self.generate_identity(rng, Role::Owner)?;
+        let prekeys = Prekeys::generate(rng, now.wall);
+        let root = RecoveryKey::generate(rng);
+        let founding = root.found(&identity, origin, now.wall).map_err(|_| EndpointError::Bug)?;
+        self.begin(
+            Device {
+                identity,
+                name,
+                origin: origin.clone(),
+                // The relay of this version offers no Noise link: 32 zero bytes (`PROTOCOL.md` section 9).
+                link_key: [0; 32],
+                progress: Progress::Founding(founding),
+            },
+            prekeys,
+        );
+        Ok(root)
+    }
+
+    /// Begins to enroll with an invite (`PROTOCOL.md` section 4.1). The text can be wiped afterwards.
+    ///
+    /// A request that no owner has approved is replaced.
+    ///
+    /// # Errors
+    /// [`EndpointError::NotEmpty`] or [`EndpointError::InvalidName`].
+    pub fn enroll(
+        &mut self,
+        now: Now,
+        rng: &mut dyn CryptoRng,
+        invite: &InviteText,
+        options: &EnrollOptions<'_>,
+    ) -> Result<(), EndpointError> {
+        if self.phase() != Phase::Enrolling {
+            self.require_empty()?;
+        }
+        let name = valid_name(options.name)?;
+        let identity = self.generate_identity(rng, options.role)?;
+        let prekeys = Prekeys::generate(rng, now.wall);
+        let bundle = prekeys.bundle(&identity).map_err(|_| EndpointError::Bug)?;
+        let link_key = options.link_key.unwrap_or([0; 32]);
+        let requested = Requested::new(
+            rng,
+            invite,
+            &identity,
+            &bundle,
+            &name,
+            options.platform,
+            link_key,
+            options.inviter,
+        )
+        .map_err(|_| EndpointError::InvalidName)?;
+        let origin = options.origin.clone();
+        let progress = Progress::Requested(requested);
+        self.begin(Device { identity, name, origin, link_key, progress }, prekeys);
+        Ok(())
+    }
+
+    fn require_empty(&self) -> Result<(), EndpointError> {
+        if self.device.is_empty() { Ok(()) } else { Err(EndpointError::NotEmpty) }
+    }
+
+    fn generate_identity(&self, rng: &mut dyn CryptoRng, role: Role) -> Result<Identity, EndpointError> {
+        let max_message = u32::try_from(Self::MAX_MESSAGE).map_err(|_| EndpointError::Bug)?;
+        Ok(Identity::generate(rng, role, A::SUITE.alone(), max_message))
+    }
+
+    fn begin(&mut self, device: Device, prekeys: Prekeys<ONE_TIME_PREKEYS>) {
+        self.device.set(device);
+        self.prekeys.set(prekeys);
+        self.meta.set(Meta::new());
+    }
+}
+
+fn valid_name(name: &str) -> Result<String<NAME_MAX>, EndpointError> {
+    let is_plain = !name.is_empty() && !name.chars().any(char::is_control);
+    is_plain.then(|| name.try_into().ok()).flatten().ok_or(EndpointError::InvalidName)
+}

@@ -1,0 +1,93 @@
+//! What an application can ask at any time.
+
+use av_wire::{DeviceId, DevicePublic, Fingerprint, Origin, TenantId};
+
+use super::Endpoint;
+use super::device::Progress;
+use super::event::PeerView;
+use super::slot::Slot;
+use crate::crypto::Aead;
+
+/// How far a device has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// No identity yet.
+    Empty,
+    /// The founding call waits for the relay.
+    Founding,
+    /// The enrollment request waits for an owner.
+    Enrolling,
+    /// Approved; the activation waits for the relay.
+    Granted,
+    /// A member of its tenant.
+    Active,
+}
+
+impl<A, const PEERS: usize, const SKIP: usize, const OUTBOX: usize, const INBOX: usize, const BODY: usize>
+    Endpoint<A, PEERS, SKIP, OUTBOX, INBOX, BODY>
+where
+    A: Aead,
+{
+    /// How far this device has come.
+    pub fn phase(&self) -> Phase {
+        match self.device.get().map(|device| &device.progress) {
+            None => Phase::Empty,
+            Some(Progress::Founding(_)) => Phase::Founding,
+            Some(Progress::Requested(_)) => Phase::Enrolling,
+            Some(Progress::Granted(_)) => Phase::Granted,
+            Some(Progress::Active(_)) => Phase::Active,
+        }
+    }
+
+    /// This device's public identity, once there is one.
+    pub fn public(&self) -> Option<&DevicePublic> {
+        self.device.get().map(|device| device.identity.public())
+    }
+
+    /// This device's fingerprint, to show to the owner who approves.
+    pub fn fingerprint(&self) -> Option<Fingerprint> {
+        self.device.get().map(|device| *device.identity.fingerprint())
+    }
+
+    /// This device's id.
+    pub fn device_id(&self) -> Option<DeviceId> {
+        self.device.get().map(|device| *device.identity.device_id())
+    }
+
+    /// How this device is called.
+    pub fn name(&self) -> Option<&str> {
+        self.device.get().map(|device| device.name.as_str())
+    }
+
+    /// The tenant of an active device.
+    pub fn tenant_id(&self) -> Option<TenantId> {
+        self.membership().map(|membership| *membership.tenant_id())
+    }
+
+    /// The relay's origin.
+    pub fn origin(&self) -> Option<&Origin> {
+        self.device.get().map(|device| &device.origin)
+    }
+
+    /// The peers, in no particular order.
+    pub fn peers(&self) -> impl Iterator<Item = PeerView<'_>> {
+        self.peers.iter().filter_map(Slot::get).map(|peer| PeerView {
+            device_id: peer.device_id,
+            fingerprint: peer.device.fingerprint(),
+            role: peer.device.role,
+            name: &peer.name,
+            standing: peer.standing,
+            confirmed: peer.is_confirmed(),
+        })
+    }
+
+    /// Frames that the relay has not answered yet.
+    pub fn outbox_len(&self) -> usize {
+        self.outbox.iter().filter(|slot| !slot.is_empty()).count() + self.calls.len()
+    }
+
+    /// Whether the present connection is authenticated.
+    pub fn is_authenticated(&self) -> bool {
+        self.link.as_ref().is_some_and(|link| link.authenticated)
+    }
+}
