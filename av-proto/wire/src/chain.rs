@@ -205,14 +205,14 @@ impl<'b> Chain<'b> {
             let cert: &ByteSlice = decoder.decode()?;
             certs.push(&cert[..]).map_err(|_| DecodeError)?;
         }
-        if certs.is_empty() || decoder.position() != self.bytes.len() || !self.is_deterministic(&root, &certs)
-        {
+        if certs.is_empty() || !self.is_deterministic(&root, &certs) {
             return Err(DecodeError);
         }
         Ok((root, certs))
     }
 
-    /// Each length is written in its shortest form: the whole is as long as such an encoding must be.
+    /// Each length is written in its shortest form and nothing follows: the whole is as long as such an encoding must
+    /// be.
     fn is_deterministic(&self, root: &[u8; 32], certs: &[&[u8]]) -> bool {
         let item = |bytes: &[u8]| bytes.len() + head_len(bytes.len());
         self.bytes.len() == 1 + item(root) + certs.iter().map(|cert| item(cert)).sum::<usize>()

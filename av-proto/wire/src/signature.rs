@@ -81,19 +81,19 @@ pub(crate) fn verify_strictly(
     message: &[u8],
     signature: &Signature,
 ) -> Result<(), InvalidSignature> {
-    if !is_canonical(key) {
-        return Err(InvalidSignature);
-    }
-    let key = VerifyingKey::from_bytes(key).map_err(|_| InvalidSignature)?;
+    let key = canonical_key(key)?;
     let signature = ed25519_dalek::Signature::from_bytes(&signature.0);
     key.verify_strict(message, &signature).map_err(|_| InvalidSignature)
 }
 
-/// Whether a compressed point's y is below p = 2^255 - 19. `verify_strict` compares R byte for byte and refuses
-/// small orders, but decompression of A folds the 19 values at and above p onto others.
-pub(crate) fn is_canonical(key: &[u8; 32]) -> bool {
+/// The point of a key whose y is below p = 2^255 - 19. `verify_strict` compares R byte for byte and refuses small
+/// orders, but decompression of A folds the 19 values at and above p onto others.
+pub(crate) fn canonical_key(key: &[u8; 32]) -> Result<VerifyingKey, InvalidSignature> {
     let [first, middle @ .., last] = key;
-    !(*first >= 0xed && middle.iter().all(|byte| *byte == 0xff) && last & 0x7f == 0x7f)
+    if *first >= 0xed && middle.iter().all(|byte| *byte == 0xff) && last & 0x7f == 0x7f {
+        return Err(InvalidSignature);
+    }
+    VerifyingKey::from_bytes(key).map_err(|_| InvalidSignature)
 }
 
 /// A signed object as received: `[kind, body, signature]`, not yet verified.
