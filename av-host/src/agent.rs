@@ -41,7 +41,7 @@ impl Agent {
     /// Goes on with the agent that a directory holds, from wherever it was.
     ///
     /// # Errors
-    /// [`Error::Store`], or [`Error::Command`] when the directory holds no agent.
+    /// [`Error::Store`], or what [`Agent::start`] returns.
     pub fn open(directory: &Path, unlock: &Unlock) -> Result<Self, Error> {
         Self::start(StoredDevice::open(directory, unlock)?)
     }
@@ -49,9 +49,12 @@ impl Agent {
     /// Goes on with a stored agent.
     ///
     /// # Errors
-    /// [`Error::Command`] when it never began to enroll.
-    pub fn start(stored: StoredDevice) -> Result<Self, Error> {
-        Ok(Self { device: stored.start()? })
+    /// [`Error::Command`] when it never began to enroll, [`Error::NotAgent`].
+    pub fn start(mut stored: StoredDevice) -> Result<Self, Error> {
+        match stored.endpoint().public().map(|public| public.role) {
+            Some(Role::Owner) => Err(Error::NotAgent),
+            Some(Role::Agent) | None => Ok(Self { device: stored.start()? }),
+        }
     }
 
     /// The next message; `None` once the agent has stopped. Answer or confirm it: until then it is offered again

@@ -161,7 +161,7 @@ impl Driver {
                 report();
             }
             Input::Timer => {
-                self.timer = None;
+                self.timer = self.timer.filter(|at| now.uptime < *at);
                 self.endpoint.tick(now);
             }
             Input::Closed => {}

@@ -23,6 +23,9 @@ pub enum Error {
     /// A request that cannot be approved.
     #[error(transparent)]
     Approve(#[from] ApproveError),
+    /// The state is not one of an agent.
+    #[error("this is an owner's device; an agent needs a state directory of its own")]
+    NotAgent,
     /// The device stopped; [`Device::close`](crate::Device::close) says why.
     #[error("the device stopped")]
     Stopped,

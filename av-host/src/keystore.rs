@@ -18,6 +18,8 @@ use blake2::digest::FixedOutput;
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, Zeroizing};
 
+use crate::store::sync_entry;
+
 /// KiB that one guess at a passphrase costs: 64 MiB, the second recommended choice of RFC 9106 section 4, which a
 /// small server has to spare and a graphics card does not have a thousand times.
 const ARGON2_MEMORY: u32 = 64 * 1024;
@@ -234,7 +236,10 @@ fn make_key_file(path: &Path) -> Result<Zeroizing<[u8; KEY_FILE_LEN]>, KeyError>
     getrandom::fill(&mut key[..]).map_err(|error| KeyError::Derivation(error.to_string()))?;
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
     // On disk before the first record is sealed under it.
-    file.write_all(&key[..]).and_then(|()| file.sync_all()).map_err(failed)?;
+    file.write_all(&key[..])
+        .and_then(|()| file.sync_all())
+        .and_then(|()| sync_entry(path))
+        .map_err(failed)?;
     Ok(key)
 }
 

@@ -1,4 +1,5 @@
 //! What is stored before the relay has heard of anything.
+#![expect(clippy::unwrap_used, reason = "a test says what it expects by panicking when it does not come")]
 
 use std::path::Path;
 

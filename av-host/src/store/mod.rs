@@ -133,9 +133,7 @@ impl Store {
         // The name appears only with its content on disk, and the directory's entry is on disk before anything
         // that depends on it leaves this machine.
         std::fs::rename(&unfinished, &path).map_err(StoreError::not_writable(&path))?;
-        File::open(directory)
-            .and_then(|entry| entry.sync_all())
-            .map_err(StoreError::not_writable(directory))?;
+        sync_entry(&path).map_err(StoreError::not_writable(directory))?;
         Ok(store)
     }
 
@@ -243,6 +241,15 @@ impl Inspection {
         self.staged.accept().map_err(StoreError::not_writable(&self.store.path))?;
         Ok(self.store)
     }
+}
+
+/// Makes the entry of a new file durable in the directory that it stands in.
+///
+/// # Errors
+/// What the operating system says.
+pub fn sync_entry(file: &Path) -> io::Result<()> {
+    let parent = file.parent().filter(|parent| !parent.as_os_str().is_empty());
+    File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
 }
 
 fn builder() -> Builder {

@@ -11,7 +11,7 @@ use clap::Args;
 use crate::Global;
 use crate::failure::Failure;
 use crate::peer::is_prefix;
-use crate::session::{refusal, wait_for, with_owner};
+use crate::session::{Patience, refusal, wait_for, wait_with, with_owner};
 use crate::terminal::{Escaped, confirm, is_interactive, say};
 
 /// The relay hints when a request comes in, but nothing may depend on a hint: so often the list is fetched anyway.
@@ -44,8 +44,9 @@ impl Approve {
     pub(crate) async fn run(self, global: &Global) -> Result<(), Failure> {
         with_owner(global, async |owner| {
             let mut shown = HashSet::new();
+            let patience = if self.wait { Patience::Reconnects } else { Patience::OneConnection };
             loop {
-                let requests = list(owner).await?;
+                let requests = list(owner, patience).await?;
                 if let Some(chosen) = self.choose(&requests, &mut shown)? {
                     return approve(owner, chosen).await;
                 }
@@ -116,10 +117,10 @@ pub(crate) fn is_named(request: &RequestView, wanted: &str) -> bool {
 }
 
 /// What the relay holds for this tenant, and what this device makes of each.
-pub(crate) async fn list(owner: &mut Owner) -> Result<Vec<RequestView>, Failure> {
+pub(crate) async fn list(owner: &mut Owner, patience: Patience) -> Result<Vec<RequestView>, Failure> {
     owner.list_pending().await?;
     let mut requests = Vec::new();
-    wait_for(owner, |event| match event {
+    wait_with(patience, owner, |event| match event {
         Event::EnrollmentRequest(request) => {
             requests.push(request.clone());
             None
@@ -134,8 +135,14 @@ pub(crate) async fn list(owner: &mut Owner) -> Result<Vec<RequestView>, Failure>
 async fn approve(owner: &mut Owner, request: &RequestView) -> Result<(), Failure> {
     let device = request.device_id;
     owner.approve(device).await?;
+    let mut is_confirmed = false;
     wait_for(owner, |event| match event {
         Event::Approved(approved) if *approved == device => Some(Ok(())),
+        // A device that is online may be quicker than the relay's answer to this one.
+        Event::PeerConfirmed(confirmed) if *confirmed == device => {
+            is_confirmed = true;
+            None
+        }
         Event::ApprovalFailed(failed, code) if *failed == device => {
             Some(Err(Failure::refused_with("the relay does not take the approval", *code)))
         }
@@ -147,12 +154,11 @@ async fn approve(owner: &mut Owner, request: &RequestView) -> Result<(), Failure
         Event::PeerConfirmed(confirmed) if *confirmed == device => Some(Ok(())),
         _ => None,
     });
-    match tokio::time::timeout(CONFIRMATION_WAIT, confirmation).await {
-        Ok(confirmed) => {
-            confirmed?;
-            say!("Confirmed: its first message opened. Next: av chat {}", Escaped(&request.name))?;
-        }
-        Err(_) => say!("It is not online just now, and takes up its approval when it comes back.")?,
+    // The approval itself is done, whatever happens to the connection now.
+    if is_confirmed || matches!(tokio::time::timeout(CONFIRMATION_WAIT, confirmation).await, Ok(Ok(()))) {
+        say!("Confirmed: its first message opened. Next: av chat {}", Escaped(&request.name))?;
+    } else {
+        say!("It has not answered yet, and takes up its approval when it is online.")?;
     }
     Ok(())
 }

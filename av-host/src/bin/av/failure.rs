@@ -4,6 +4,8 @@ use std::fmt::Display;
 use std::process::ExitCode;
 
 use av_host::Error;
+
+use crate::terminal::complain;
 use av_host::av_proto::wire::RefusalCode;
 use av_host::store::StoreError;
 use av_host::transport::TransportError;
@@ -64,7 +66,7 @@ impl Failure {
 
     /// Prints the sentence and gives the exit code.
     pub(crate) fn report(self) -> ExitCode {
-        eprintln!("av: {}", self.message);
+        complain!("{}", self.message);
         ExitCode::from(self.code as u8)
     }
 }

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use av_host::av_proto::limits::NAME_MAX;
+
 use crate::Global;
 use crate::failure::Failure;
 
@@ -22,11 +24,21 @@ pub(crate) fn directory(global: &Global) -> Result<PathBuf, Failure> {
     Ok(data.join("agentvault/owner"))
 }
 
+/// A name that a device can have.
+pub(crate) fn device_name(text: &str) -> Result<String, String> {
+    let fits = (1..=NAME_MAX).contains(&text.len()) && !text.chars().any(char::is_control);
+    if fits {
+        Ok(text.to_owned())
+    } else {
+        Err(format!("a name has 1 to {NAME_MAX} bytes and no control characters"))
+    }
+}
+
 /// What a device is called when nobody says so: the machine's name, as far as it fits.
 pub(crate) fn machine_name() -> String {
     let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
     let plain: String = name.chars().filter(|c| !c.is_control()).collect();
-    let end = plain.floor_char_boundary(av_host::av_proto::limits::NAME_MAX);
+    let end = plain.floor_char_boundary(NAME_MAX);
     match plain.get(..end) {
         Some(name) if !name.is_empty() => name.to_owned(),
         _ => "device".to_owned(),

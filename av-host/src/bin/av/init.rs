@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use av_host::av_proto::wire::{Origin, Role};
 use av_host::av_proto::{EndReason, Event, Phase, RecoveryKey};
-use av_host::store::Store;
+use av_host::store::{Store, sync_entry};
 use av_host::{Owner, StoredDevice, transport};
 use clap::Args;
 
@@ -25,7 +25,7 @@ pub(crate) struct Init {
     #[arg(long, value_name = "ORIGIN", value_parser = Origin::parse)]
     relay: Origin,
     /// What this device is called [default: the machine's name]
-    #[arg(long)]
+    #[arg(long, value_parser = home::device_name)]
     name: Option<String>,
     /// Write the recovery key to this new file instead of showing it
     #[arg(long, value_name = "FILE")]
@@ -121,7 +121,8 @@ fn write_recovery_file(path: &Path, key: &RecoveryKey) -> Result<(), Failure> {
         // Never over another tenant's key.
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
         key.reveal(|text| writeln!(file, "{text}"))?;
-        file.sync_all()
+        file.sync_all()?;
+        sync_entry(path)
     };
     attempt().map_err(|error| match error.kind() {
         io::ErrorKind::AlreadyExists => Failure::usage(format!(

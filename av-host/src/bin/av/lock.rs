@@ -17,15 +17,15 @@ pub(crate) fn unlock(directory: &Path, key_file: Option<&Path>) -> Result<Unlock
     if let Some(path) = key_file {
         return Ok(Unlock::KeyFile(path.to_owned()));
     }
+    if let Ok(passphrase) = std::env::var(PASSPHRASE_VARIABLE) {
+        return Ok(Unlock::Passphrase(Zeroizing::new(passphrase)));
+    }
     if std::io::stdin().is_terminal() {
         return from_terminal(directory);
     }
-    match std::env::var(PASSPHRASE_VARIABLE) {
-        Ok(passphrase) => Ok(Unlock::Passphrase(Zeroizing::new(passphrase))),
-        Err(_) => Err(Failure::usage(format!(
-            "nobody can be asked for a passphrase here: set {PASSPHRASE_VARIABLE}, or give --key-file FILE"
-        ))),
-    }
+    Err(Failure::usage(format!(
+        "nobody can be asked for a passphrase here: set {PASSPHRASE_VARIABLE}, or give --key-file FILE"
+    )))
 }
 
 fn from_terminal(directory: &Path) -> Result<Unlock, Failure> {

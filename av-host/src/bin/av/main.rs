@@ -55,7 +55,7 @@ struct Global {
     #[arg(long, value_name = "DIR", env = "AV_HOME", global = true)]
     home: Option<PathBuf>,
     /// File of 32 random bytes that unlocks the state in place of a passphrase; made with new state. Without it,
-    /// the passphrase is asked for on a terminal, or taken from AV_PASSPHRASE where there is none
+    /// a passphrase is taken from AV_PASSPHRASE, or asked for on the terminal
     #[arg(long, value_name = "FILE", env = "AV_KEY_FILE", global = true)]
     key_file: Option<PathBuf>,
 }

@@ -40,12 +40,7 @@ fn what_is_unknown_or_could_be_several_is_answered_with_the_candidates() {
     for (wanted, shown) in [("twin", 2), ("a", 2), ("garage", 2), ("", 2)] {
         let failure = find(&peers, wanted).unwrap_err();
         assert_eq!(failure.code(), Code::Usage, "{wanted}");
-        assert_eq!(
-            failure.message().matches("twin").count() >= shown,
-            true,
-            "{wanted}: {}",
-            failure.message()
-        );
+        assert!(failure.message().matches("twin").count() >= shown, "{wanted}: {}", failure.message());
     }
     assert_eq!(find(&peers, "ab").unwrap().device_id, peers[0].device_id);
 }

@@ -6,7 +6,7 @@ use clap::Args;
 use crate::Global;
 use crate::approve::{is_named, list};
 use crate::failure::Failure;
-use crate::session::{wait_for, with_owner};
+use crate::session::{Patience, wait_for, with_owner};
 use crate::terminal::{Escaped, say};
 
 /// Turn an enrollment request down, for good
@@ -19,7 +19,7 @@ pub(crate) struct Reject {
 impl Reject {
     pub(crate) async fn run(self, global: &Global) -> Result<(), Failure> {
         with_owner(global, async |owner| {
-            let requests = list(owner).await?;
+            let requests = list(owner, Patience::OneConnection).await?;
             let mut meant = requests.iter().filter(|request| is_named(request, &self.device));
             let device = match (meant.next(), meant.next()) {
                 (Some(request), None) => request.device_id,

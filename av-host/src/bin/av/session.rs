@@ -52,9 +52,26 @@ pub(crate) async fn finish(owner: Owner, outcome: Result<(), Failure>) -> Result
     }
 }
 
-/// Waits for an event that `is_it` has an answer to. A lost connection ends the wait: what was asked for is stored
-/// and goes out on the next one.
+/// Whether a lost connection ends a wait.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Patience {
+    /// It does: whoever typed the command learns why it is not done.
+    OneConnection,
+    /// The device connects again by itself, and asks again.
+    Reconnects,
+}
+
+/// Waits for an event that `is_it` has an answer to, or for the end of the connection.
 pub(crate) async fn wait_for<T>(
+    owner: &mut Owner,
+    is_it: impl FnMut(&Event) -> Option<Result<T, Failure>>,
+) -> Result<T, Failure> {
+    wait_with(Patience::OneConnection, owner, is_it).await
+}
+
+/// Waits for an event that `is_it` has an answer to.
+pub(crate) async fn wait_with<T>(
+    patience: Patience,
     owner: &mut Owner,
     mut is_it: impl FnMut(&Event) -> Option<Result<T, Failure>>,
 ) -> Result<T, Failure> {
@@ -68,7 +85,10 @@ pub(crate) async fn wait_for<T>(
             }
             // Not confirmed, so it is offered again to whoever asks for messages.
             Some(Notice::Message(_)) => {}
-            Some(Notice::Disconnected(error)) => return Err(error.into()),
+            Some(Notice::Disconnected(error)) if patience == Patience::OneConnection => {
+                return Err(error.into());
+            }
+            Some(Notice::Disconnected(error)) => tracing::warn!("{error}; trying again"),
             None => return Err(Failure::failed("the device stopped")),
         }
     }

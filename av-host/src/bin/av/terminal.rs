@@ -11,6 +11,19 @@ macro_rules! say {
 }
 pub(crate) use say;
 
+/// Prints one line on stderr, for the person rather than for a script.
+macro_rules! complain {
+    ($($argument:tt)*) => {
+        $crate::terminal::print_complaint(format_args!($($argument)*))
+    };
+}
+pub(crate) use complain;
+
+/// What [`complain!`] does. Where nobody can read it there is nobody to tell that either.
+pub(crate) fn print_complaint(line: fmt::Arguments<'_>) {
+    let _ = writeln!(io::stderr().lock(), "av: {line}");
+}
+
 /// What [`say!`] does.
 pub(crate) fn print_line(line: fmt::Arguments<'_>) -> io::Result<()> {
     let mut stdout = io::stdout().lock();

@@ -8,6 +8,7 @@ use av_host::av_proto::wire::Origin;
 use serde::Deserialize;
 
 use crate::failure::Failure;
+use crate::home::device_name;
 
 pub(super) const HELP: &str = "\
 agent.toml:
@@ -43,7 +44,6 @@ struct File {
 }
 
 /// A configuration that has been read and makes sense.
-#[derive(Debug)]
 pub(super) struct Config {
     pub(super) relay: Option<Origin>,
     pub(super) invite: Option<String>,
@@ -76,6 +76,7 @@ impl Config {
         if file.relay.is_none() && file.invite.is_none() {
             return Err("neither invite nor relay is there: add invite = \"av1:?relay=…#…\"".to_owned());
         }
+        let name = file.name.as_deref().map(device_name).transpose();
         let relay = file.relay.as_deref().map(Origin::parse).transpose();
         let timeout = file.timeout.as_deref().map_or(Ok(DEFAULT_TIMEOUT), humantime::parse_duration);
         let config = Self {
@@ -83,7 +84,7 @@ impl Config {
             invite: file.invite,
             exec: directory.join(file.exec),
             state: directory.join(file.state),
-            name: file.name,
+            name: name.map_err(|error| format!("name: {error}"))?,
             key_file: file.key_file.map(|path| directory.join(path)),
             timeout: timeout.map_err(|error| format!("timeout: {error}; write it like 30s or 5m"))?,
             directory: directory.to_owned(),

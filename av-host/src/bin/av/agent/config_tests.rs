@@ -36,10 +36,10 @@ fn a_mistyped_key_is_refused_with_the_nearest() {
     for (typo, meant) in
         [("exce", "exec"), ("keyfile", "key_file"), ("time_out", "timeout"), ("invit", "invite")]
     {
-        let error = parse(&format!("{MINIMAL}{typo} = \"x\"\n")).unwrap_err();
+        let error = parse(&format!("{MINIMAL}{typo} = \"x\"\n")).map(|_| ()).unwrap_err();
         assert!(error.contains(&format!("`{typo}`")) && error.contains(&format!("`{meant}`?")), "{error}");
     }
-    let error = parse(&format!("{MINIMAL}zzz = 1\n")).unwrap_err();
+    let error = parse(&format!("{MINIMAL}zzz = 1\n")).map(|_| ()).unwrap_err();
     assert!(error.contains("known are relay, invite"), "{error}");
 }
 
@@ -50,12 +50,13 @@ fn what_is_missing_or_makes_no_sense_is_named() {
         ("relay = \"ws://127.0.0.1:1\"\nstate = \"b\"\n", "exec"),
         ("relay = \"ws://127.0.0.1:1\"\nexec = \"a\"\n", "state"),
         ("relay = \"http://127.0.0.1:1\"\nexec = \"a\"\nstate = \"b\"\n", "relay"),
+        ("name = \"\"\nrelay = \"ws://127.0.0.1:1\"\nexec = \"a\"\nstate = \"b\"\n", "name"),
         ("relay = 7\nexec = \"a\"\nstate = \"b\"\n", "string"),
         ("relay = \"ws://127.0.0.1:1\"\nexec = \"a\"\nstate = \"b\"\ntimeout = \"soon\"\n", "timeout"),
         ("relay = \"ws://127.0.0.1:1\"\nexec = \"a\"\nstate = \"b\"\ntimeout = \"0s\"\n", "timeout"),
         ("relay = \"ws://127.0.0.1:1\"\nexec\n", "line 2"),
     ] {
-        let error = parse(text).unwrap_err();
+        let error = parse(text).map(|_| ()).unwrap_err();
         assert!(error.contains(named), "{named}: {error}");
     }
 }
