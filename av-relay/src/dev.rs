@@ -1,0 +1,146 @@
+//! `av-relay dev`: a whole relay on one machine, without configuration, reachable from that machine only.
+
+use std::env;
+use std::io::{self, Write};
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+
+use av_wire::ids::Origin;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::store::embedded::{Cluster, EmbeddedError};
+use crate::store::{OpenError, Store};
+use crate::{Relay, run};
+
+/// What `av-relay dev` is told.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Where to listen; a loopback address. Port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// What devices call this relay; `ws://` and the address listened on unless given.
+    pub origin: Option<Origin>,
+    /// The data directory; see [`default_data`].
+    pub data: Option<PathBuf>,
+    /// The folder of `initdb` and `postgres`, where they are in no usual place.
+    pub binaries: Option<PathBuf>,
+}
+
+/// Why the relay does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum DevError {
+    /// Plain WebSockets are for one machine.
+    #[error(
+        "{0} is no loopback address. `av-relay dev` has no TLS, so it listens on this machine only: --listen 127.0.0.1:7460"
+    )]
+    NotLoopback(SocketAddr),
+    /// The port is taken.
+    #[error("port {} is taken; take a free one by --listen {}:0, or name another", .0.port(), .0.ip())]
+    PortTaken(SocketAddr),
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// No place for the data.
+    #[error("neither XDG_DATA_HOME nor HOME is set: name a folder for the relay's data with --data DIR")]
+    NoHome,
+    /// The private cluster does not run.
+    #[error(transparent)]
+    Embedded(#[from] EmbeddedError),
+    /// The database cannot be used.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// PostgreSQL ended while the relay ran.
+    #[error("PostgreSQL ended by itself; {} says why", .0.display())]
+    DatabaseEnded(PathBuf),
+    /// Something of the operating system failed.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+}
+
+/// Where the data goes unless told: `/var/lib/agentvault/dev` for root, else the user's data folder.
+///
+/// # Errors
+/// [`DevError::NoHome`] when the environment names none.
+pub fn default_data() -> Result<PathBuf, DevError> {
+    if nix::unistd::geteuid().is_root() {
+        // The server runs as another user, who may not enter root's home.
+        return Ok(PathBuf::from("/var/lib/agentvault/dev"));
+    }
+    let named = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let data = named("XDG_DATA_HOME").or_else(|| Some(named("HOME")?.join(".local/share")));
+    Ok(data.ok_or(DevError::NoHome)?.join("agentvault/relay-dev"))
+}
+
+/// Runs a relay on a private PostgreSQL cluster until it is told to end by SIGINT or SIGTERM. Prints
+/// `ready ORIGIN` on standard output when it takes connections.
+///
+/// To be called from the main thread: the cluster ends with the thread that starts it, even when the process is
+/// killed.
+///
+/// # Errors
+/// [`DevError`].
+pub fn dev(options: &Options) -> Result<(), DevError> {
+    let listener = listen(options.listen)?;
+    let address = listener.local_addr()?;
+    let origin = match &options.origin {
+        Some(origin) => origin.clone(),
+        None => Origin::parse(&format!("ws://{address}")).map_err(io::Error::other)?,
+    };
+    let data = options.data.clone().map_or_else(default_data, Ok)?;
+    let cluster = Cluster::start(&data, options.binaries.as_deref())?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(serve(listener, origin, &cluster, &data))
+    // The cluster is stopped when it goes out of scope, after every connection to it.
+}
+
+fn listen(address: SocketAddr) -> Result<TcpListener, DevError> {
+    if !address.ip().is_loopback() {
+        return Err(DevError::NotLoopback(address));
+    }
+    let listener = TcpListener::bind(address).map_err(|source| match source.kind() {
+        io::ErrorKind::AddrInUse => DevError::PortTaken(address),
+        _ => DevError::Listen { address, source },
+    })?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
+
+async fn serve(
+    listener: TcpListener,
+    origin: Origin,
+    cluster: &Cluster,
+    data: &Path,
+) -> Result<(), DevError> {
+    let mut interrupted = signal(SignalKind::interrupt())?;
+    let mut terminated = signal(SignalKind::terminate())?;
+    let mut database_ended = cluster.ended();
+
+    let store = Store::open(&cluster.endpoint()).await?;
+    for line in store.catalogue() {
+        tracing::info!("{line}");
+    }
+    let listener = tokio::net::TcpListener::from_std(listener)?;
+    announce(&origin)?;
+
+    let mut lost_database = false;
+    let shutdown = async {
+        tokio::select! {
+            _ = interrupted.recv() => tracing::info!("interrupted: ending"),
+            _ = terminated.recv() => tracing::info!("terminated: ending"),
+            _ = database_ended.wait_for(|ended| *ended) => lost_database = true,
+        }
+    };
+    run(listener, Relay::new(store, origin), shutdown).await;
+    if lost_database { Err(DevError::DatabaseEnded(data.join("postgres.log"))) } else { Ok(()) }
+}
+
+/// The one line on standard output: whoever starts the relay waits for it.
+fn announce(origin: &Origin) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "ready {origin}")?;
+    out.flush()
+}

@@ -1,0 +1,26 @@
+//! The AV/1 relay: keeps and passes on what devices of a tenant send each other, and can read none of it.
+//!
+//! ```text
+//! server ─▶ ws ─▶ service ─▶ store ─▶ PostgreSQL          audit_rls: asked before anything starts
+//!            └──── bus ◀──┘                               dev: a whole relay on one machine's loopback
+//! ```
+//!
+//! A module uses what stands to its right. The relay is built on `av-wire` alone, which holds no secret key and
+//! no cipher. Callers own the outside: a listener, a [`store::Store`], and when to end.
+
+#![forbid(unsafe_code)]
+
+mod audit_rls;
+mod bus;
+pub mod dev;
+mod drain;
+mod server;
+mod service;
+pub mod store;
+mod ws;
+
+pub use server::run;
+pub use service::Relay;
+
+#[cfg(test)]
+mod testing;

@@ -1,0 +1,133 @@
+//! Accepting connections: how many, for how long, and what stands at which path.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http_body_util::Full;
+use hyper::body::{Bytes, Incoming};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{sleep, timeout};
+
+use crate::drain::Drain;
+use crate::service::Relay;
+use crate::ws;
+
+/// Connections at one time: half of the 20,000 open files that Linux gives a process at most without asking.
+const MAX_CONNECTIONS: u32 = 10_000;
+/// From the connection to the end of the request's head. One packet; who takes longer is holding a place.
+const HEAD_DEADLINE: Duration = Duration::from_secs(10);
+/// Header fields of a request; a WebSocket handshake has about ten.
+const MAX_HEADERS: usize = 32;
+/// Bytes of a request's head.
+const MAX_HEAD: usize = 16 * 1_024;
+/// For connections to take leave when the relay ends.
+const DRAIN_DEADLINE: Duration = Duration::from_secs(5);
+/// After a failed accept, as when files run out: a pause instead of a busy loop.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Answers on `listener` until `shutdown` is done, then tells every device to reconnect elsewhere and waits, for
+/// a few seconds at most, until they have heard it.
+pub async fn run(listener: TcpListener, relay: Relay, shutdown: impl Future<Output = ()>) {
+    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS as usize));
+    let (switch, drain) = Drain::new();
+    tokio::pin!(shutdown);
+    loop {
+        let accepted = tokio::select! {
+            accepted = accept(&listener, &places) => accepted,
+            () = &mut shutdown => break,
+        };
+        if let Some((stream, place)) = accepted {
+            tokio::spawn(serve(stream, relay.clone(), drain.clone(), Arc::new(place)));
+        }
+    }
+    drop(listener);
+    switch.start();
+    // All places free again means that nobody is connected.
+    if timeout(DRAIN_DEADLINE, places.acquire_many(MAX_CONNECTIONS)).await.is_err() {
+        tracing::warn!("some connections did not end in time");
+    }
+}
+
+/// The next connection, once there is a place for it. Cancel safe: a place without a connection is given back.
+async fn accept(
+    listener: &TcpListener,
+    places: &Arc<Semaphore>,
+) -> Option<(TcpStream, OwnedSemaphorePermit)> {
+    let place = Arc::clone(places).acquire_owned().await.ok()?;
+    match listener.accept().await {
+        Ok((stream, _)) => Some((stream, place)),
+        Err(error) => {
+            tracing::warn!(%error, "accepting a connection failed");
+            sleep(ACCEPT_PAUSE).await;
+            None
+        }
+    }
+}
+
+/// One connection. Its place is kept by whoever serves it, here or behind the upgrade.
+async fn serve(stream: TcpStream, relay: Relay, mut drain: Drain, place: Arc<OwnedSemaphorePermit>) {
+    // Frames are small and wait for answers; collecting them would only delay them.
+    let _ = stream.set_nodelay(true);
+    let service = {
+        let drain = drain.clone();
+        service_fn(move |request| {
+            let response = route(request, relay.clone(), drain.clone(), Arc::clone(&place));
+            std::future::ready(Ok::<_, Infallible>(response))
+        })
+    };
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_DEADLINE)
+        .max_headers(MAX_HEADERS)
+        .max_buf_size(MAX_HEAD)
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
+    tokio::select! {
+        result = connection => {
+            if let Err(error) = result {
+                tracing::debug!(%error, "HTTP connection failed");
+            }
+        }
+        () = drain.started() => {}
+    }
+}
+
+fn route(
+    mut request: Request<Incoming>,
+    relay: Relay,
+    drain: Drain,
+    place: Arc<OwnedSemaphorePermit>,
+) -> Response<Full<Bytes>> {
+    if request.method() != Method::GET {
+        return plain(StatusCode::METHOD_NOT_ALLOWED);
+    }
+    if ws::is_for(&request) {
+        return match ws::upgrade(&mut request) {
+            Ok((response, websocket)) => {
+                tokio::spawn(async move {
+                    ws::serve(relay, websocket, drain).await;
+                    drop(place);
+                });
+                response
+            }
+            Err(status) => plain(status),
+        };
+    }
+    match request.uri().path() {
+        "/healthz" => Response::new(Full::from("ok")),
+        _ => plain(StatusCode::NOT_FOUND),
+    }
+}
+
+fn plain(status: StatusCode) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::from(status.canonical_reason().unwrap_or_default()));
+    *response.status_mut() = status;
+    response
+}

@@ -1,0 +1,60 @@
+//! Founding a tenant (`PROTOCOL.md` section 4.4).
+
+use av_wire::bundle::{Bundle, PrekeyKind};
+use av_wire::chain::Chain;
+use av_wire::frame::founding_message;
+use av_wire::ids::DeviceId;
+use av_wire::public::Role;
+use av_wire::signature::{Signature, verify_message};
+
+use super::prekeys::verified;
+use super::{Refusal, Relay};
+
+impl Relay {
+    /// Founds the tenant that the chain's root certifies, with its founder as an active owner. The identical call
+    /// again succeeds again; another founder for a tenant that exists is refused.
+    ///
+    /// `code` must be empty: this relay runs on loopback and asks for none.
+    pub(crate) async fn found(
+        &self,
+        code: &[u8],
+        chain: &[u8],
+        bundle: &[u8],
+        signature: &Signature,
+    ) -> Result<(), Refusal> {
+        if !code.is_empty() {
+            return Err(Refusal::NotAuthorized);
+        }
+        let certs = Chain::new(chain);
+        let tenant = certs.claimed().map_err(|_| Refusal::NotAuthorized)?.tenant_id;
+        let founder = certs.verify(&tenant, |_| false).map_err(|_| Refusal::NotAuthorized)?;
+        if founder.cert().issuer != DeviceId::ROOT || founder.public().role != Role::Owner {
+            return Err(Refusal::NotAuthorized);
+        }
+        founding_message(&tenant, &self.origin, &founder.device_id())
+            .and_then(|message| verify_message(founder.root(), &message, signature))
+            .map_err(|_| Refusal::NotAuthorized)?;
+        let bundle = Bundle::decode(bundle).map_err(|_| Refusal::NotAuthorized)?;
+        let prekeys = [
+            Some((bundle.signed, PrekeyKind::Signed)),
+            bundle.one_time.map(|key| (key, PrekeyKind::OneTime)),
+        ];
+        let prekeys = verified(prekeys.into_iter().flatten(), founder.public())?;
+
+        let tx = self.store.tenant(tenant).await?;
+        if !tx.insert_tenant(founder.root()).await? {
+            let known = tx.device(&founder.device_id()).await?;
+            return match known {
+                Some(device) if device.chain.as_deref() == Some(chain) => Ok(()),
+                _ => Err(Refusal::NotAuthorized),
+            };
+        }
+        let user = tx.insert_user().await?;
+        tx.insert_founder(founder.public(), &user, chain).await?;
+        tx.insert_inbox(&founder.device_id()).await?;
+        prekeys.store(&tx, &founder.device_id()).await?;
+        tx.commit().await?;
+        tracing::info!(%tenant, founder = %founder.device_id(), "tenant founded");
+        Ok(())
+    }
+}

@@ -1,0 +1,89 @@
+//! What the relay does: one function a call, each in one tenant-scoped transaction. Doors parse and reply, the
+//! store stores; the rules are here.
+//!
+//! A function commits before it signals anybody, and answers after it committed.
+
+mod approve;
+mod authenticate;
+mod enroll;
+mod found;
+mod inbox;
+mod invite;
+mod prekeys;
+mod refusal;
+mod send;
+mod statement;
+
+use std::sync::Arc;
+
+use av_wire::ids::{DeviceId, Origin, TenantId};
+use av_wire::public::Role;
+
+pub(crate) use self::authenticate::{Authentication, Welcome};
+pub(crate) use self::enroll::Enrollment;
+pub(crate) use self::refusal::Refusal;
+use crate::bus::Bus;
+use crate::store::{DeviceStatus, Store, TenantTx};
+
+/// An authenticated device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Actor {
+    pub(crate) tenant: TenantId,
+    pub(crate) device: DeviceId,
+}
+
+/// The relay's services over one database.
+#[derive(Clone, Debug)]
+pub struct Relay {
+    store: Store,
+    bus: Arc<Bus>,
+    origin: Origin,
+}
+
+impl Relay {
+    /// A relay that devices know as `origin`. It founds tenants without a code, as only a relay on loopback may.
+    pub fn new(store: Store, origin: Origin) -> Self {
+        Self { store, bus: Arc::new(Bus::default()), origin }
+    }
+
+    /// The origin that devices have to sign.
+    pub fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    pub(crate) fn bus(&self) -> &Arc<Bus> {
+        &self.bus
+    }
+
+    /// A transaction for the actor's tenant, if the actor is in good standing now.
+    async fn as_active(&self, actor: &Actor) -> Result<TenantTx, Refusal> {
+        let tx = self.store.tenant(actor.tenant).await?;
+        match tx.standing(&actor.device).await? {
+            Some((DeviceStatus::Active, _)) => Ok(tx),
+            _ => Err(Refusal::NotAuthorized),
+        }
+    }
+
+    /// The same for what only owners may do.
+    async fn as_owner(&self, actor: &Actor) -> Result<TenantTx, Refusal> {
+        let tx = self.store.tenant(actor.tenant).await?;
+        match tx.standing(&actor.device).await? {
+            Some((DeviceStatus::Active, Role::Owner)) => Ok(tx),
+            _ => Err(Refusal::NotAuthorized),
+        }
+    }
+
+    /// The same for what changes who may do what: such calls of one tenant come one after the other, and each
+    /// sees what the one before it did.
+    async fn as_authority(&self, actor: &Actor) -> Result<TenantTx, Refusal> {
+        let tx = self.store.tenant(actor.tenant).await?;
+        tx.lock_authority().await?;
+        match tx.standing(&actor.device).await? {
+            Some((DeviceStatus::Active, Role::Owner)) => Ok(tx),
+            _ => Err(Refusal::NotAuthorized),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,103 @@
+//! Signed statements of owners: revocation, suspension, resumption (`PROTOCOL.md` section 4.5).
+
+use av_wire::chain::Chain;
+use av_wire::ids::DeviceId;
+use av_wire::public::Role;
+use av_wire::signature::Unverified;
+use av_wire::statement::{Statement, Verdict};
+
+use super::{Actor, Refusal, Relay};
+use crate::store::{Device, DeviceStatus, NewStatement, TenantTx};
+
+impl Relay {
+    /// Posts a statement: checks it, gives it effect, and puts it into the inbox of every device it concerns, all
+    /// at once. A device that it shuts out is disconnected. The identical call again succeeds again.
+    pub(crate) async fn post_statement(&self, actor: &Actor, signed: &[u8]) -> Result<(), Refusal> {
+        let object = Unverified::decode(signed).map_err(|_| Refusal::NotAuthorized)?;
+        let statement = Statement::from_unverified(&object).map_err(|_| Refusal::NotAuthorized)?;
+        if statement.tenant_id != actor.tenant || i64::try_from(statement.serial).is_err() {
+            return Err(Refusal::NotAuthorized);
+        }
+        let tx = self.as_authority(actor).await?;
+        let key = issuer_key(&tx, &statement.issuer).await?;
+        object.verify(&key).map_err(|_| Refusal::NotAuthorized)?;
+        if let Some(posted) = tx.posted_statement(&statement.issuer, statement.serial).await? {
+            return if posted == signed { Ok(()) } else { Err(Refusal::NotAuthorized) };
+        }
+        check_serial(&tx, &statement).await?;
+        let subject = tx.device(&statement.subject).await?.ok_or(Refusal::NotFound)?;
+        check_reach(&statement, &subject)?;
+
+        tx.insert_statement(&NewStatement {
+            issuer: &statement.issuer,
+            serial: statement.serial,
+            subject: &statement.subject,
+            verdict: statement.verdict,
+            signed,
+        })
+        .await?;
+        let status = if statement.verdict == Verdict::Revoked {
+            DeviceStatus::Revoked
+        } else if tx.is_suspended(&statement.subject).await? {
+            DeviceStatus::Suspended
+        } else {
+            DeviceStatus::Active
+        };
+        tx.set_status(&statement.subject, status).await?;
+        let told = tx.insert_statement_entries(&statement.issuer, statement.serial).await?;
+        tx.commit().await?;
+
+        if status != DeviceStatus::Active {
+            self.bus.close(&actor.tenant, &statement.subject);
+        }
+        for device in &told {
+            self.bus.wake(&actor.tenant, device);
+        }
+        tracing::info!(
+            tenant = %actor.tenant, subject = %statement.subject, verdict = ?statement.verdict,
+            "statement posted"
+        );
+        Ok(())
+    }
+}
+
+/// The root's key, or that of an active owner.
+async fn issuer_key(tx: &TenantTx, issuer: &DeviceId) -> Result<[u8; 32], Refusal> {
+    if *issuer == DeviceId::ROOT {
+        return tx.root_key().await?.ok_or(Refusal::NotAuthorized);
+    }
+    let device = tx.device(issuer).await?.ok_or(Refusal::NotAuthorized)?;
+    match (device.status, device.public.role) {
+        (DeviceStatus::Active, Role::Owner) => Ok(device.public.identity_key),
+        _ => Err(Refusal::NotAuthorized),
+    }
+}
+
+/// A device counts its statements without a gap; the root, which has no counter, only goes forward.
+async fn check_serial(tx: &TenantTx, statement: &Statement<'_>) -> Result<(), Refusal> {
+    let last = tx.last_serial(&statement.issuer).await?;
+    let follows = if statement.issuer == DeviceId::ROOT {
+        statement.serial > last
+    } else {
+        last.checked_add(1) == Some(statement.serial)
+    };
+    if follows { Ok(()) } else { Err(Refusal::NotAuthorized) }
+}
+
+/// A revocation is valid from the root or from an owner on the device's own chain. Suspensions are for devices
+/// that are in, or were: revoked wins over everything, and a statement about such a device changes nothing more.
+fn check_reach(statement: &Statement<'_>, subject: &Device) -> Result<(), Refusal> {
+    match subject.status {
+        DeviceStatus::Pending | DeviceStatus::Rejected => return Err(Refusal::NotFound),
+        DeviceStatus::Approved if statement.verdict != Verdict::Revoked => return Err(Refusal::NotFound),
+        _ => {}
+    }
+    if statement.verdict != Verdict::Revoked || statement.issuer == DeviceId::ROOT {
+        return Ok(());
+    }
+    let chain = Chain::new(subject.chain.as_deref().ok_or(Refusal::NotFound)?);
+    match chain.find(&statement.issuer) {
+        Ok(Some(_)) => Ok(()),
+        _ => Err(Refusal::NotAuthorized),
+    }
+}

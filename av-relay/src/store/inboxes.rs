@@ -1,0 +1,215 @@
+//! Inboxes: gapless sequences in commit order, entries that wait, and their acknowledgement
+//! (`PROTOCOL.md` section 9).
+
+use av_wire::RejectCode;
+use av_wire::ids::{DeviceId, InboxEpoch};
+use av_wire::signature::Signature;
+use tokio_postgres::Row;
+
+use super::error::StoreError;
+use super::row::{id, optional_id, signed, unsigned};
+use super::tenant_tx::TenantTx;
+
+const INSERT: &str = "INSERT INTO av.inboxes (tenant_id, device_id, epoch) VALUES ($1, $2, $3)";
+const STATE: &str = "SELECT epoch, next_sequence, acknowledged FROM av.inboxes
+     WHERE tenant_id = $1 AND device_id = $2";
+/// Holds the row until the commit, so numbers are given in commit order and none is lost.
+const NEXT_SEQUENCE: &str = "UPDATE av.inboxes SET next_sequence = next_sequence + 1
+     WHERE tenant_id = $1 AND device_id = $2
+     RETURNING next_sequence - 1, acknowledged";
+const INSERT_ACTIVATED: &str =
+    "INSERT INTO av.inbox_entries (tenant_id, device_id, sequence, activated) VALUES ($1, $2, $3, $4)";
+/// To every device that is in or may come back, but not to who said it.
+const INSERT_STATEMENT_FOR_ALL: &str = "WITH numbered AS (
+         UPDATE av.inboxes i SET next_sequence = i.next_sequence + 1
+         FROM av.devices d
+         WHERE i.tenant_id = $1 AND d.tenant_id = $1 AND d.device_id = i.device_id
+           AND d.status IN ('approved', 'active', 'suspended') AND d.device_id <> $2
+         RETURNING i.device_id, i.next_sequence - 1 AS sequence)
+     INSERT INTO av.inbox_entries (tenant_id, device_id, sequence, issuer, serial)
+     SELECT $1, device_id, sequence, $2, $3 FROM numbered
+     RETURNING device_id";
+const ENTRIES: &str = "SELECT e.sequence,
+            e.sender, m.header_blob, m.ciphertext, extract(epoch FROM m.received_at)::bigint,
+            s.signed,
+            e.activated, d.activation
+     FROM av.inbox_entries e
+     LEFT JOIN av.messages m
+            ON m.tenant_id = e.tenant_id AND m.sender = e.sender AND m.message_id = e.message_id
+     LEFT JOIN av.statements s
+            ON s.tenant_id = e.tenant_id AND s.issuer = e.issuer AND s.serial = e.serial
+     LEFT JOIN av.devices d
+            ON d.tenant_id = e.tenant_id AND d.device_id = e.activated
+     WHERE e.tenant_id = $1 AND e.device_id = $2 AND e.sequence > $3
+     ORDER BY e.sequence LIMIT $4";
+/// Only forward, only up to what was given, only in the epoch that the device means.
+const ACKNOWLEDGE: &str = "UPDATE av.inboxes SET acknowledged = $3
+     WHERE tenant_id = $1 AND device_id = $2 AND epoch = $4
+       AND acknowledged < $3 AND next_sequence > $3";
+const SETTLE: &str = "WITH gone AS (
+         DELETE FROM av.inbox_entries
+         WHERE tenant_id = $1 AND device_id = $2 AND sequence <= $3
+         RETURNING sequence, sender, message_id),
+     content AS (
+         DELETE FROM av.messages m USING gone
+         WHERE m.tenant_id = $1 AND m.sender = gone.sender AND m.message_id = gone.message_id)
+     UPDATE av.message_receipts r
+     SET state = CASE WHEN no.code IS NULL THEN 'delivered' ELSE 'rejected' END,
+         reject_code = no.code, changed_at = now()
+     FROM gone LEFT JOIN unnest($4::bigint[], $5::smallint[]) AS no (sequence, code)
+               ON no.sequence = gone.sequence
+     WHERE r.tenant_id = $1 AND r.sender = gone.sender AND r.message_id = gone.message_id";
+
+/// Where a device's inbox stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct InboxState {
+    pub(crate) epoch: InboxEpoch,
+    pub(crate) next_sequence: u64,
+    pub(crate) acknowledged: u64,
+}
+
+/// What waits in an inbox.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) sequence: u64,
+    pub(crate) content: EntryContent,
+}
+
+/// The kinds of inbox entries.
+#[derive(Debug)]
+pub(crate) enum EntryContent {
+    Message {
+        sender: DeviceId,
+        header_blob: Vec<u8>,
+        ciphertext: Vec<u8>,
+        /// Seconds since 1970.
+        received_at: u64,
+    },
+    /// The signed statement.
+    Statement(Vec<u8>),
+    Activated {
+        device: DeviceId,
+        signature: Signature,
+    },
+}
+
+impl TenantTx {
+    /// Makes a device's inbox, with an epoch of its own.
+    pub(crate) async fn insert_inbox(&self, device: &DeviceId) -> Result<(), StoreError> {
+        let mut epoch = [0; InboxEpoch::LEN];
+        getrandom::fill(&mut epoch)?;
+        self.execute(INSERT, &[&self.tenant_bytes(), &device.as_bytes().as_slice(), &epoch.as_slice()])
+            .await?;
+        Ok(())
+    }
+
+    pub(crate) async fn inbox(&self, device: &DeviceId) -> Result<Option<InboxState>, StoreError> {
+        let row = self.query_opt(STATE, &[&self.tenant_bytes(), &device.as_bytes().as_slice()]).await?;
+        row.map(|row| {
+            Ok(InboxState {
+                epoch: InboxEpoch(id(&row, 0)?),
+                next_sequence: unsigned(&row, 1)?,
+                acknowledged: unsigned(&row, 2)?,
+            })
+        })
+        .transpose()
+    }
+
+    /// Takes the next sequence number of the inbox, and how far it is acknowledged. The inbox stays locked until
+    /// the transaction ends.
+    pub(crate) async fn next_sequence(&self, device: &DeviceId) -> Result<Option<(u64, u64)>, StoreError> {
+        let row =
+            self.query_opt(NEXT_SEQUENCE, &[&self.tenant_bytes(), &device.as_bytes().as_slice()]).await?;
+        row.map(|row| Ok((unsigned(&row, 0)?, unsigned(&row, 1)?))).transpose()
+    }
+
+    /// Tells an owner's device that a device which it approved is active.
+    pub(crate) async fn insert_activated(
+        &self,
+        owner: &DeviceId,
+        activated: &DeviceId,
+    ) -> Result<(), StoreError> {
+        let Some((sequence, _)) = self.next_sequence(owner).await? else { return Ok(()) };
+        self.execute(
+            INSERT_ACTIVATED,
+            &[
+                &self.tenant_bytes(),
+                &owner.as_bytes().as_slice(),
+                &signed(sequence)?,
+                &activated.as_bytes().as_slice(),
+            ],
+        )
+        .await?;
+        Ok(())
+    }
+
+    /// Puts a posted statement into every inbox it concerns, and returns whose they are.
+    pub(crate) async fn insert_statement_entries(
+        &self,
+        issuer: &DeviceId,
+        serial: u64,
+    ) -> Result<Vec<DeviceId>, StoreError> {
+        let rows = self
+            .query(
+                INSERT_STATEMENT_FOR_ALL,
+                &[&self.tenant_bytes(), &issuer.as_bytes().as_slice(), &signed(serial)?],
+            )
+            .await?;
+        rows.iter().map(|row| id(row, 0).map(DeviceId)).collect()
+    }
+
+    /// At most `limit` entries behind `cursor`, in order.
+    pub(crate) async fn entries_after(
+        &self,
+        device: &DeviceId,
+        cursor: u64,
+        limit: u16,
+    ) -> Result<Vec<Entry>, StoreError> {
+        let rows = self
+            .query(
+                ENTRIES,
+                &[&self.tenant_bytes(), &device.as_bytes().as_slice(), &signed(cursor)?, &i64::from(limit)],
+            )
+            .await?;
+        rows.iter().map(entry).collect()
+    }
+
+    /// Acknowledges all entries up to `sequence`: their content is deleted, their receipts say what became of
+    /// them. False, and nothing changed, if the inbox is of another epoch or stands elsewhere.
+    pub(crate) async fn acknowledge(
+        &self,
+        device: &DeviceId,
+        epoch: &InboxEpoch,
+        sequence: u64,
+        rejected: &[(u64, RejectCode)],
+    ) -> Result<bool, StoreError> {
+        let (tenant, device) = (self.tenant_bytes(), device.as_bytes().as_slice());
+        let sequence = signed(sequence)?;
+        let moved =
+            self.execute(ACKNOWLEDGE, &[&tenant, &device, &sequence, &epoch.as_bytes().as_slice()]).await?;
+        if moved == 0 {
+            return Ok(false);
+        }
+        let sequences = rejected.iter().map(|(sequence, _)| signed(*sequence));
+        let sequences: Vec<i64> = sequences.collect::<Result<_, _>>()?;
+        let codes: Vec<i16> = rejected.iter().map(|(_, code)| *code as i16).collect();
+        self.execute(SETTLE, &[&tenant, &device, &sequence, &sequences, &codes]).await?;
+        Ok(true)
+    }
+}
+
+fn entry(row: &Row) -> Result<Entry, StoreError> {
+    let content = if let Some(sender) = optional_id(row, 1)? {
+        EntryContent::Message {
+            sender: DeviceId(sender),
+            header_blob: row.try_get(2)?,
+            ciphertext: row.try_get(3)?,
+            received_at: unsigned(row, 4)?,
+        }
+    } else if let Some(device) = optional_id(row, 6)? {
+        EntryContent::Activated { device: DeviceId(device), signature: Signature(id(row, 7)?) }
+    } else {
+        EntryContent::Statement(row.try_get(5)?)
+    };
+    Ok(Entry { sequence: unsigned(row, 0)?, content })
+}

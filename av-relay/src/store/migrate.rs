@@ -1,0 +1,54 @@
+//! Migrations: SQL by hand, forward only, each in a transaction with the line that records it.
+
+use tokio_postgres::Client;
+
+use super::error::OpenError;
+
+/// Number, file name and text, in order.
+const MIGRATIONS: [(i32, &str, &str); 3] = [
+    (1, "0001_tenancy.sql", include_str!("../../migrations/0001_tenancy.sql")),
+    (2, "0002_enrollment.sql", include_str!("../../migrations/0002_enrollment.sql")),
+    (3, "0003_messages.sql", include_str!("../../migrations/0003_messages.sql")),
+];
+
+/// "agentvault" as a number: relays that start at the same time on one database take turns.
+const ADVISORY_LOCK: i64 = 0x6167_656e_7476_6c74;
+
+const LOCK: &str = "SELECT pg_advisory_lock($1)";
+const UNLOCK: &str = "SELECT pg_advisory_unlock($1)";
+
+/// In a schema of its own, which the traffic role cannot enter.
+const PREPARE: &str = "CREATE SCHEMA IF NOT EXISTS av_meta;
+    CREATE TABLE IF NOT EXISTS av_meta.schema_migrations (
+        version    integer PRIMARY KEY,
+        applied_at timestamptz NOT NULL DEFAULT now()
+    )";
+const NEWEST: &str = "SELECT coalesce(max(version), 0) FROM av_meta.schema_migrations";
+const RECORD: &str = "INSERT INTO av_meta.schema_migrations (version) VALUES ($1)";
+
+/// Brings the schema up to date. `client` is connected as the owner role.
+pub(super) async fn migrate(client: &mut Client) -> Result<(), OpenError> {
+    client.execute(LOCK, &[&ADVISORY_LOCK]).await?;
+    let result = apply_missing(client).await;
+    // Also released with the connection, so its failure loses nothing.
+    let _ = client.execute(UNLOCK, &[&ADVISORY_LOCK]).await;
+    result
+}
+
+async fn apply_missing(client: &mut Client) -> Result<(), OpenError> {
+    client.batch_execute(PREPARE).await?;
+    let found: i32 = client.query_one(NEWEST, &[]).await?.try_get(0)?;
+    let known = MIGRATIONS.iter().map(|(version, ..)| *version).max().unwrap_or(0);
+    if found > known {
+        return Err(OpenError::NewerSchema { found, known });
+    }
+    for (version, name, sql) in MIGRATIONS.iter().filter(|(version, ..)| *version > found) {
+        let failed = |source| OpenError::Migration { name, source };
+        let transaction = client.transaction().await?;
+        transaction.batch_execute(sql).await.map_err(failed)?;
+        transaction.execute(RECORD, &[version]).await.map_err(failed)?;
+        transaction.commit().await.map_err(failed)?;
+        tracing::info!(name, "migration applied");
+    }
+    Ok(())
+}

@@ -1,0 +1,156 @@
+//! The database: the only module that knows SQL, and [`TenantTx`] the only way through it to a row.
+//!
+//! ```text
+//! service ─▶ TenantTx ─▶ tenants │ devices │ invites │ prekeys │ statements │ inboxes │ messages ─▶ PostgreSQL
+//! ```
+//!
+//! A transaction is bound to one tenant before anybody can ask it for anything, and the database's own policies
+//! hold it there: a forgotten WHERE shows nothing foreign. The client itself is private to this module.
+
+mod devices;
+pub mod embedded;
+mod error;
+mod inboxes;
+mod invites;
+mod messages;
+mod migrate;
+mod prekeys;
+mod row;
+mod statements;
+mod tenant_tx;
+mod tenants;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use av_wire::ids::{LookupHash, TenantId};
+use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
+use tokio_postgres::{Client, Config, NoTls};
+
+pub(crate) use self::devices::{Approval, Device, DeviceStatus, Enrolled};
+pub use self::error::{OpenError, StoreError};
+pub(crate) use self::inboxes::{Entry, EntryContent, InboxState};
+pub(crate) use self::invites::{Invite, PendingRequest};
+pub(crate) use self::messages::NewMessage;
+pub(crate) use self::prekeys::StoredPrekey;
+pub(crate) use self::statements::NewStatement;
+pub use self::tenant_tx::TenantTx;
+
+/// Owns the tables and runs migrations; no traffic passes through it.
+pub(crate) const OWNER_ROLE: &str = "av_owner";
+/// All traffic; owns nothing and cannot get past row-level security.
+pub(crate) const APP_ROLE: &str = "av_app";
+/// The relay's database.
+pub(crate) const DATABASE: &str = "agentvault";
+
+/// Connections for traffic. On one node the disk's fsync is the limit, and a few connections already fill it.
+const POOL_SIZE: usize = 16;
+/// Longer than any burst takes to drain; a caller that waits longer is told to come again.
+const POOL_WAIT: Duration = Duration::from_secs(10);
+/// Set for each connection: no statement, lock or forgotten transaction holds others up for ever.
+const SESSION_LIMITS: &str =
+    "-c statement_timeout=30s -c lock_timeout=15s -c idle_in_transaction_session_timeout=60s";
+/// What "accepted means stored" rests on.
+const DURABLE: [&str; 3] = ["fsync", "full_page_writes", "synchronous_commit"];
+
+/// Where a PostgreSQL server takes connections.
+#[derive(Clone, Debug)]
+pub struct Endpoint {
+    /// Folder of its Unix socket.
+    pub socket_folder: PathBuf,
+    /// Part of the socket's file name.
+    pub port: u16,
+}
+
+impl Endpoint {
+    fn config(&self, role: &str) -> Config {
+        let mut config = Config::new();
+        config
+            .host_path(&self.socket_folder)
+            .port(self.port)
+            .dbname(DATABASE)
+            .user(role)
+            .application_name("av-relay")
+            .options(SESSION_LIMITS);
+        config
+    }
+}
+
+/// The relay's database, migrated, audited, and opened as the traffic role.
+#[derive(Clone, Debug)]
+pub struct Store {
+    pool: Pool,
+    catalogue: std::sync::Arc<[String]>,
+}
+
+impl Store {
+    /// Migrates the schema, then opens the pool as the traffic role, but only if that role cannot get past
+    /// row-level security and the server stores what it says it stored.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub async fn open(endpoint: &Endpoint) -> Result<Self, OpenError> {
+        let mut owner = connect(&endpoint.config(OWNER_ROLE)).await?;
+        migrate::migrate(&mut owner).await?;
+        drop(owner);
+
+        let app = connect(&endpoint.config(APP_ROLE)).await?;
+        check_durable(&app).await?;
+        let catalogue = crate::audit_rls::audit(&app).await?;
+        drop(app);
+
+        let manager = Manager::from_config(
+            endpoint.config(APP_ROLE),
+            NoTls,
+            ManagerConfig { recycling_method: RecyclingMethod::Fast },
+        );
+        let pool = Pool::builder(manager)
+            .max_size(POOL_SIZE)
+            .wait_timeout(Some(POOL_WAIT))
+            .create_timeout(Some(POOL_WAIT))
+            .runtime(Runtime::Tokio1)
+            .build()
+            .map_err(|_| StoreError::Unexpected("the pool's settings"))?;
+        Ok(Self { pool, catalogue: catalogue.into() })
+    }
+
+    /// What the audit of row-level security found, one line a table.
+    pub fn catalogue(&self) -> &[String] {
+        &self.catalogue
+    }
+
+    /// A transaction that sees and changes this tenant's rows only.
+    pub(crate) async fn tenant(&self, tenant: TenantId) -> Result<TenantTx, StoreError> {
+        TenantTx::begin(self.pool.get().await?, tenant).await
+    }
+
+    /// A transaction for the tenant of the invite with this hash. For a hash that nobody registered it is one
+    /// for no tenant at all, so that the caller goes the same way and finds nothing.
+    pub(crate) async fn tenant_of_invite(&self, hash: &LookupHash) -> Result<TenantTx, StoreError> {
+        TenantTx::begin_for_invite(self.pool.get().await?, hash).await
+    }
+}
+
+/// One connection outside the pool, for the start.
+async fn connect(config: &Config) -> Result<Client, StoreError> {
+    let (client, connection) = config.connect(NoTls).await?;
+    tokio::spawn(async move {
+        // Its error also reaches whoever uses the client.
+        let _ = connection.await;
+    });
+    Ok(client)
+}
+
+async fn check_durable(client: &Client) -> Result<(), OpenError> {
+    const SETTING: &str = "SELECT current_setting($1)";
+    for setting in DURABLE {
+        let value: String = client.query_one(SETTING, &[&setting]).await?.try_get(0)?;
+        if value != "on" {
+            return Err(OpenError::NotDurable { setting, value });
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,166 @@
+//! A device's calls: each parsed, handed to the service, answered.
+
+use av_wire::List;
+use av_wire::bundle::SignedPrekey;
+use av_wire::enroll::EnrollRequest;
+use av_wire::frame::{Rejected, ToDevice, ToRelay};
+use av_wire::ids::{DeviceId, InboxEpoch};
+use av_wire::limits::{MAX_PREKEYS_PER_CALL, MAX_REJECTED};
+
+use super::end::End;
+use super::handshake::log;
+use super::session::Session;
+use crate::service::{Refusal, Relay};
+use crate::store::StoreError;
+
+impl Session<'_> {
+    /// Serves one frame.
+    pub(super) async fn call(&mut self, bytes: &[u8]) -> Result<(), End> {
+        let (relay, actor) = (self.relay, self.actor);
+        match av_wire::decode(bytes).map_err(|_| End::Malformed)? {
+            ToRelay::Send { recipient, header_blob, ciphertext } => {
+                self.send(&recipient, header_blob, ciphertext).await
+            }
+            ToRelay::Ack { inbox_epoch, sequence, rejected } => {
+                self.acknowledge(&inbox_epoch, sequence, &rejected).await
+            }
+            ToRelay::Ping => self.socket.send(&ToDevice::Pong).await,
+            ToRelay::Pong => Ok(()),
+            ToRelay::CreateInvite { request, lookup_hash, role, expires_in } => {
+                let result = relay.create_invite(&actor, &lookup_hash, role, expires_in).await;
+                self.done(request, result).await
+            }
+            ToRelay::ListInvites { request } => self.list_invites(request).await,
+            ToRelay::RevokeInvite { request, lookup_hash } => {
+                let result = relay.revoke_invite(&actor, &lookup_hash).await;
+                self.done(request, result).await
+            }
+            ToRelay::ListPending { request } => self.list_pending(request).await,
+            ToRelay::Approve { request, device_id, grant } => {
+                let result = relay.approve(&actor, &device_id, grant).await;
+                self.done(request, result).await
+            }
+            ToRelay::Reject { request, device_id } => {
+                let result = relay.reject(&actor, &device_id).await;
+                self.done(request, result).await
+            }
+            ToRelay::PostStatement { request, statement } => {
+                let result = relay.post_statement(&actor, statement).await;
+                self.done(request, result).await
+            }
+            ToRelay::FetchCerts { request, device_id } => match relay.fetch_certs(&actor, &device_id).await {
+                Ok(chain) => {
+                    self.socket.send(&ToDevice::Certs { request, chain: chain.as_slice().into() }).await
+                }
+                Err(refusal) => self.refuse(request, &refusal).await,
+            },
+            ToRelay::PublishPrekeys { request, prekeys } => self.publish(request, &prekeys).await,
+            ToRelay::FetchBundle { request, device_id } => {
+                match relay.fetch_bundle(&actor, &device_id).await {
+                    Ok(found) => {
+                        let chain = found.chain.as_slice().into();
+                        self.socket.send(&ToDevice::Bundle { request, chain, bundle: found.bundle }).await
+                    }
+                    Err(refusal) => self.refuse(request, &refusal).await,
+                }
+            }
+            // Who a connection belongs to is settled once.
+            ToRelay::Authenticate { .. }
+            | ToRelay::Enroll { .. }
+            | ToRelay::Activate { .. }
+            | ToRelay::Found { .. } => Err(End::Malformed),
+        }
+    }
+
+    async fn send(&mut self, recipient: &DeviceId, header_blob: &[u8], ciphertext: &[u8]) -> Result<(), End> {
+        let message_id = Relay::message_id(&self.actor, recipient, header_blob, ciphertext);
+        let result = self.relay.send(&self.actor, message_id, recipient, header_blob, ciphertext).await;
+        let answer = match result {
+            Ok(()) => ToDevice::Accepted { message_id },
+            Err(refusal) => {
+                log(&refusal);
+                ToDevice::Refused { message_id, code: refusal.code() }
+            }
+        };
+        self.socket.send(&answer).await
+    }
+
+    async fn acknowledge(
+        &mut self,
+        epoch: &InboxEpoch,
+        sequence: u64,
+        rejected: &List<'_, Rejected>,
+    ) -> Result<(), End> {
+        if rejected.len() > MAX_REJECTED {
+            return Err(End::Malformed);
+        }
+        let rejected: Vec<_> = rejected.iter().map(|entry| (entry.sequence, entry.code)).collect();
+        match self.relay.acknowledge(&self.actor, epoch, sequence, &rejected).await {
+            Ok(true) => self.deliveries.acknowledged(sequence),
+            // Of another epoch, or repeated: it says nothing new.
+            Ok(false) => tracing::debug!(sequence, "acknowledgement without effect"),
+            // An Ack has no answer; the entries come again on the next connection, and so does the Ack.
+            Err(refusal) => {
+                log(&refusal);
+                return Err(End::from(&refusal));
+            }
+        }
+        Ok(())
+    }
+
+    async fn publish(&mut self, request: u32, prekeys: &List<'_, SignedPrekey>) -> Result<(), End> {
+        if prekeys.len() > MAX_PREKEYS_PER_CALL {
+            return self.refuse(request, &Refusal::TooLarge).await;
+        }
+        let prekeys: Vec<SignedPrekey> = prekeys.iter().collect();
+        let result = self.relay.publish_prekeys(&self.actor, &prekeys).await;
+        self.done(request, result).await
+    }
+
+    async fn list_invites(&mut self, request: u32) -> Result<(), End> {
+        let invites = match self.relay.list_invites(&self.actor).await {
+            Ok(invites) => invites,
+            Err(refusal) => return self.refuse(request, &refusal).await,
+        };
+        for invite in invites {
+            let frame = ToDevice::Invite {
+                request,
+                lookup_hash: invite.lookup_hash,
+                role: invite.role,
+                expires_at: invite.expires_at,
+                consumed: invite.consumed,
+            };
+            self.socket.send(&frame).await?;
+        }
+        self.done(request, Ok(())).await
+    }
+
+    async fn list_pending(&mut self, request: u32) -> Result<(), End> {
+        let pending = match self.relay.list_pending(&self.actor).await {
+            Ok(pending) => pending,
+            Err(refusal) => return self.refuse(request, &refusal).await,
+        };
+        for waiting in &pending {
+            let Ok(enroll) = av_wire::decode::<EnrollRequest<'_>>(&waiting.request) else {
+                let unexpected = Refusal::Store(StoreError::Unexpected("an enrollment request"));
+                return self.refuse(request, &unexpected).await;
+            };
+            let (inviter, late) = (waiting.inviter, waiting.late);
+            self.socket.send(&ToDevice::PendingDevice { request, inviter, enroll, late }).await?;
+        }
+        self.done(request, Ok(())).await
+    }
+
+    async fn done(&mut self, request: u32, result: Result<(), Refusal>) -> Result<(), End> {
+        match result {
+            Ok(()) => self.socket.send(&ToDevice::Done { request }).await,
+            Err(refusal) => self.refuse(request, &refusal).await,
+        }
+    }
+
+    async fn refuse(&mut self, request: u32, refusal: &Refusal) -> Result<(), End> {
+        log(refusal);
+        let (code, retry_after) = (refusal.code(), refusal.retry_after());
+        self.socket.send(&ToDevice::Error { request, code, retry_after }).await
+    }
+}

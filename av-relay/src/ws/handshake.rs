@@ -1,0 +1,174 @@
+//! Before a device is authenticated: it may found, enroll, activate, and prove who it is. Nothing else.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use av_wire::RefusalCode;
+use av_wire::frame::{ToDevice, ToRelay};
+use tokio::time::{Instant, sleep_until};
+
+use super::end::End;
+use super::heartbeat::Heartbeat;
+use super::socket::Socket;
+use crate::bus::{CloseReason, Line, Presence};
+use crate::drain::Drain;
+use crate::service::{Actor, Authentication, Enrollment, Refusal, Relay};
+
+/// To say who one is, or to ask for an approval. A handshake is one round trip; this is for slow radios.
+const DEADLINE: Duration = Duration::from_secs(30);
+/// Calls before authentication: enroll, activate, found, a retry of each, and pings while an owner decides.
+const MAX_CALLS: u16 = 1_000;
+
+/// A device that proved who it is, and what it wishes.
+#[derive(Debug)]
+pub(super) struct Authenticated {
+    pub(super) actor: Actor,
+    pub(super) receive_window: u16,
+    pub(super) ping_period: u16,
+}
+
+/// Challenges the peer and serves it until it is authenticated.
+pub(super) async fn run(relay: &Relay, socket: &mut Socket, drain: &mut Drain) -> Result<Authenticated, End> {
+    let mut nonce = [0; 32];
+    getrandom::fill(&mut nonce).map_err(|_| End::Refused(RefusalCode::Unavailable, 0))?;
+    socket.send(&ToDevice::Challenge { nonce, server_time: seconds_since_1970() }).await?;
+    let mut handshake = Handshake {
+        relay,
+        socket,
+        nonce,
+        deadline: Instant::now() + DEADLINE,
+        heartbeat: Heartbeat::new(0),
+        waiting: None,
+    };
+    for _ in 0..MAX_CALLS {
+        if let Some(authenticated) = handshake.step(drain).await? {
+            return Ok(authenticated);
+        }
+    }
+    Err(End::Refused(RefusalCode::NotAuthorized, 0))
+}
+
+struct Handshake<'a> {
+    relay: &'a Relay,
+    socket: &'a mut Socket,
+    nonce: [u8; 32],
+    deadline: Instant,
+    heartbeat: Heartbeat,
+    waiting: Option<Waiting>,
+}
+
+/// A device that asked for an approval and waits for it.
+struct Waiting {
+    line: Line,
+    enrollment: Enrollment,
+}
+
+impl Handshake<'_> {
+    /// One thing that happens.
+    async fn step(&mut self, drain: &mut Drain) -> Result<Option<Authenticated>, End> {
+        tokio::select! {
+            frame = self.socket.receive() => {
+                self.heartbeat.heard();
+                self.call(&frame?).await
+            }
+            () = changed(&mut self.waiting) => self.look().await.map(|()| None),
+            () = sleep_until(self.deadline), if self.waiting.is_none() => Err(End::TimedOut),
+            () = self.heartbeat.due(), if self.waiting.is_some() => {
+                self.heartbeat.next()?;
+                self.socket.send(&ToDevice::Ping).await.map(|()| None)
+            }
+            () = drain.started() => Err(End::Moved),
+        }
+    }
+
+    async fn call(&mut self, bytes: &[u8]) -> Result<Option<Authenticated>, End> {
+        match av_wire::decode(bytes).map_err(|_| End::Malformed)? {
+            ToRelay::Authenticate { tenant_id, device_id, receive_window, ping_period, link, signature } => {
+                let claim = Authentication {
+                    tenant: tenant_id,
+                    device: device_id,
+                    link,
+                    nonce: self.nonce,
+                    signature,
+                };
+                let actor = self.relay.authenticate(&claim).await.map_err(refused)?;
+                return Ok(Some(Authenticated { actor, receive_window, ping_period }));
+            }
+            ToRelay::Enroll { request } => {
+                let encoded = minicbor::to_vec(request).map_err(|_| End::Malformed)?;
+                let enrollment = self.relay.enroll(&request, &encoded).await.map_err(refused)?;
+                self.answer_enrollment(enrollment).await?;
+            }
+            ToRelay::Activate { tenant_id, device_id, signature } => {
+                self.relay.activate(&tenant_id, &device_id, &signature).await.map_err(refused)?;
+                self.socket.send(&ToDevice::Done { request: 0 }).await?;
+            }
+            ToRelay::Found { code, chain, bundle, signature } => {
+                self.relay.found(code, chain, bundle, &signature).await.map_err(refused)?;
+                self.socket.send(&ToDevice::Done { request: 0 }).await?;
+            }
+            ToRelay::Ping => self.socket.send(&ToDevice::Pong).await?,
+            ToRelay::Pong => {}
+            _ => return Err(End::Refused(RefusalCode::NotAuthorized, 0)),
+        }
+        Ok(None)
+    }
+
+    /// Says how the request stands, and puts a device that has to wait on the bus.
+    async fn answer_enrollment(&mut self, enrollment: Enrollment) -> Result<(), End> {
+        if let Some(grant) = &enrollment.grant {
+            return self.socket.send(&ToDevice::Granted { grant: grant.as_slice().into() }).await;
+        }
+        self.socket.send(&ToDevice::Pending { tenant_id: enrollment.tenant }).await?;
+        let bus = self.relay.bus();
+        let line = bus.register(enrollment.tenant, enrollment.device, Presence::Enrolling);
+        self.waiting = Some(Waiting { line, enrollment });
+        // The decision may have come before the place on the bus.
+        self.look().await
+    }
+
+    /// Looks whether the owner has decided.
+    async fn look(&mut self) -> Result<(), End> {
+        let Some(waiting) = &mut self.waiting else { return Ok(()) };
+        match waiting.line.see().close {
+            Some(CloseReason::Superseded) => return Err(End::Refused(RefusalCode::Superseded, 0)),
+            Some(CloseReason::NotAuthorized) => return Err(End::Refused(RefusalCode::NotAuthorized, 0)),
+            None => {}
+        }
+        let Enrollment { tenant, device, .. } = waiting.enrollment;
+        let now = self.relay.enrollment(&tenant, &device).await.map_err(refused)?;
+        if now.grant != waiting.enrollment.grant {
+            waiting.enrollment = now;
+            if let Some(grant) = &waiting.enrollment.grant {
+                self.socket.send(&ToDevice::Granted { grant: grant.as_slice().into() }).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Waits for news of a device that waits. Cancel safe.
+async fn changed(waiting: &mut Option<Waiting>) {
+    match waiting {
+        Some(waiting) => waiting.line.changed().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Before authentication every refusal ends the connection: there is nothing else for such a peer to do.
+#[allow(clippy::needless_pass_by_value, reason = "it is the argument of map_err")]
+fn refused(refusal: Refusal) -> End {
+    log(&refusal);
+    End::from(&refusal)
+}
+
+/// A failing store is the operator's business, a refusal is the peer's.
+pub(super) fn log(refusal: &Refusal) {
+    match refusal {
+        Refusal::Store(error) => tracing::error!(%error, "the store failed"),
+        refusal => tracing::debug!(%refusal, "refused"),
+    }
+}
+
+fn seconds_since_1970() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
+}
