@@ -13,6 +13,7 @@ use crate::Outcome;
 use crate::connection::Connection;
 use crate::database::{Cluster, Database};
 use crate::device::random;
+use crate::invite;
 use crate::recorder::Recorder;
 use crate::search::{Found, Search, Secret};
 
@@ -104,6 +105,23 @@ impl Canaries {
             Err(format!("the canaries were not found where they are: {found:#?}").into())
         }
     }
+}
+
+/// Everything of an invite that must stay between its maker and whom it is for.
+///
+/// # Errors
+/// When the text is no invite.
+pub fn secrets_of_invite(text: &str) -> Outcome<Vec<Secret>> {
+    let symbols = text.trim_start_matches("av1-").replace('-', "");
+    let mut secrets = vec![
+        Secret::new("the invite's text", text.as_bytes())?,
+        Secret::new("the invite's symbols", symbols.as_bytes())?,
+        Secret::new("the invite's token", &invite::token(text)?)?,
+    ];
+    for (name, key) in invite::secret_keys(text)? {
+        secrets.push(Secret::new(&format!("the invite's {name}"), &key)?);
+    }
+    Ok(secrets)
 }
 
 /// The private keys and other secrets in a device's state, which no process may be using.

@@ -18,6 +18,7 @@ pub mod connection;
 pub mod database;
 pub mod device;
 pub mod folder;
+pub mod invite;
 pub mod owner;
 pub mod process;
 pub mod programs;

@@ -4,7 +4,7 @@ pub mod websocket;
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
@@ -25,6 +25,8 @@ pub struct Recorder {
 struct Shared {
     connections: Mutex<Vec<Connection>>,
     ended: AtomicBool,
+    /// Connections that were begun, also those behind which no relay was.
+    attempts: AtomicUsize,
 }
 
 /// One connection: its two sockets, and what went through them.
@@ -76,6 +78,7 @@ impl Recorder {
                 if accepting.ended.load(Ordering::SeqCst) {
                     return;
                 }
+                accepting.attempts.fetch_add(1, Ordering::SeqCst);
                 // A relay that is down refuses: the device sees its connection end, as it would without a proxy.
                 if let Ok(relay) = TcpStream::connect(upstream) {
                     let _ = accepting.join(device, relay);
@@ -97,6 +100,11 @@ impl Recorder {
             .iter()
             .map(|c| c.recording.lock().unwrap_or_else(PoisonError::into_inner).clone())
             .collect()
+    }
+
+    /// How many connections were begun, also those behind which no relay was.
+    pub fn attempts(&self) -> usize {
+        self.shared.attempts.load(Ordering::SeqCst)
     }
 
     /// Ends every connection of this moment, as a network that fails.

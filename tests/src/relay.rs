@@ -81,9 +81,16 @@ impl Relay {
     /// # Errors
     /// When it is not running, or does not end.
     pub fn stop(&mut self) -> Outcome<Finished> {
-        let process = self.process.take().ok_or("the relay is not running")?;
-        process.signal(Signal::TERM)?;
-        process.finish()
+        self.process()?.signal(Signal::TERM)?;
+        self.ended()
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Errors
+    /// When it is not running, or does not end.
+    pub fn ended(&mut self) -> Outcome<Finished> {
+        self.process.take().ok_or("the relay is not running")?.finish()
     }
 
     /// A look into its database.

@@ -2,6 +2,7 @@
 
 use av_tests::Outcome;
 use av_tests::agent::Agent;
+use av_tests::blindness;
 use av_tests::wait::{DEADLINE, wait_until};
 
 use crate::page::{Page, shorten};
@@ -37,8 +38,7 @@ fn found(page: &mut Page, world: &mut World) -> Outcome {
 
 fn invite(page: &mut Page, world: &mut World) -> Outcome<String> {
     let invite = world.owner().invite(&[])?;
-    world.keep_secret("the invite's text", invite.text.as_bytes())?;
-    world.keep_secret("the invite's symbols", invite.text.replace('-', "").as_bytes())?;
+    world.secrets.extend(blindness::secrets_of_invite(&invite.text)?);
     let hash = world.value("SELECT encode(lookup_hash, 'hex') FROM av.invites")?;
     page.command(
         "owner$ av invite",
