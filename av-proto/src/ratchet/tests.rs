@@ -7,6 +7,7 @@ mod record;
 mod rejection;
 mod schedule;
 mod secrecy;
+mod vectors;
 
 use core::cell::Cell;
 use std::thread_local;
