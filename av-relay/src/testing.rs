@@ -1,1 +1,25 @@
+//! What the crate's tests share: a real cluster, and devices that sign as devices do.
 
+mod cluster;
+mod device;
+mod tenant;
+
+use std::future::Future;
+use std::time::{Duration, Instant};
+
+pub(crate) use self::cluster::{TestCluster, binaries, scratch_folder, shared};
+pub(crate) use self::device::{TestDevice, random, statement_by};
+pub(crate) use self::tenant::{ORIGIN, Tenant, certify_by_root, enroll, relay};
+
+/// Long enough for a machine that has other things to do.
+const DEADLINE: Duration = Duration::from_secs(60);
+const POLL: Duration = Duration::from_millis(10);
+
+/// Waits until the condition holds: the one place where tests let time pass.
+pub(crate) async fn wait_until<F: Future<Output = bool>>(what: &str, mut condition: impl FnMut() -> F) {
+    let started = Instant::now();
+    while !condition().await {
+        assert!(started.elapsed() < DEADLINE, "in vain waited until {what}");
+        tokio::time::sleep(POLL).await;
+    }
+}

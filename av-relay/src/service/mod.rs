@@ -51,6 +51,11 @@ impl Relay {
         &self.origin
     }
 
+    #[cfg(test)]
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
+    }
+
     pub(crate) fn bus(&self) -> &Arc<Bus> {
         &self.bus
     }

@@ -192,9 +192,19 @@ impl TenantTx {
         }
         let sequences = rejected.iter().map(|(sequence, _)| signed(*sequence));
         let sequences: Vec<i64> = sequences.collect::<Result<_, _>>()?;
-        let codes: Vec<i16> = rejected.iter().map(|(_, code)| *code as i16).collect();
+        let codes: Vec<i16> = rejected.iter().map(|(_, code)| reject_code(*code)).collect();
         self.execute(SETTLE, &[&tenant, &device, &sequence, &sequences, &codes]).await?;
         Ok(true)
+    }
+}
+
+/// As on the wire.
+const fn reject_code(code: RejectCode) -> i16 {
+    match code {
+        RejectCode::Unopened => 1,
+        RejectCode::Malformed => 2,
+        RejectCode::TooLarge => 3,
+        RejectCode::UnknownSender => 4,
     }
 }
 

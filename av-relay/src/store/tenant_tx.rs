@@ -16,7 +16,7 @@ use super::row::id;
 const SET_TENANT: &str = "SELECT set_config('app.tenant_id', encode($1::bytea, 'hex'), true)";
 const SET_INVITE: &str = "SELECT set_config('app.invite_hash', encode($1::bytea, 'hex'), true)";
 /// Should two tenants have registered one hash, then it is the first one's: a later one cannot take it over.
-const TENANT_OF_INVITE: &str =
+pub(super) const TENANT_OF_INVITE: &str =
     "SELECT tenant_id FROM av.invites WHERE lookup_hash = $1 ORDER BY created_at, tenant_id LIMIT 1";
 
 /// The tenant that no root key hashes to; its rows do not exist.

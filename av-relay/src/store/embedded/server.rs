@@ -70,7 +70,7 @@ impl Server {
             let _ = kill(self.pid, signal);
             let deadline = Instant::now() + STOP_DEADLINE;
             while !*self.ended.borrow() && Instant::now() < deadline {
-                thread::sleep(POLL);
+                pause();
             }
         }
     }
@@ -121,7 +121,7 @@ fn await_ready(child: &mut Child, directory: &Directory) -> Result<(), EmbeddedE
             let _ = child.kill();
             return Err(failed(format!("it took too long\n{}", last_lines(&directory.log()))));
         }
-        thread::sleep(POLL);
+        pause();
     }
 }
 
@@ -139,7 +139,7 @@ fn end_leftover(cluster: &Path) -> Result<(), EmbeddedError> {
         if Instant::now() > deadline {
             return Err(EmbeddedError::StillRunning { path: cluster.to_path_buf(), pid: file.pid });
         }
-        thread::sleep(POLL);
+        pause();
     }
     Ok(())
 }
@@ -149,6 +149,12 @@ fn is_server_of(pid: i32, cluster: &Path) -> bool {
     let Ok(line) = fs::read(format!("/proc/{pid}/cmdline")) else { return false };
     let cluster = cluster.as_os_str().as_encoded_bytes();
     line.split(|byte| *byte == 0).any(|argument| argument == cluster)
+}
+
+/// Between two looks at something that the kernel or the server tells nobody about.
+#[expect(clippy::disallowed_methods, reason = "a process that is no child, and a file, can only be polled")]
+fn pause() {
+    thread::sleep(POLL);
 }
 
 /// `postmaster.pid`: the process id in the first line, the state in the eighth.

@@ -1,0 +1,83 @@
+use av_wire::RefusalCode;
+use av_wire::bundle::{Bundle, PrekeyKind};
+use av_wire::public::Role;
+
+use super::refusal;
+use crate::testing::{Tenant, TestDevice, relay};
+
+#[tokio::test]
+async fn a_one_time_prekey_is_handed_out_once_and_one_an_hour() {
+    let (cluster, relay) = relay().await;
+    let tenant = Tenant::founded(&relay).await;
+    let (one, two) = (tenant.active(Role::Agent).await, tenant.active(Role::Agent).await);
+    let third = tenant.active(Role::Agent).await;
+    let fetch = async |by: &TestDevice| {
+        let found = relay.fetch_bundle(&tenant.actor(by), &tenant.owner.id()).await.unwrap();
+        assert_eq!(found.chain, tenant.owner.chain);
+        found.bundle.verify(&tenant.owner.public).unwrap().one_time().map(|key| key.id)
+    };
+    let more = tenant.owner.prekey(PrekeyKind::OneTime, 3);
+    relay.publish_prekeys(&tenant.founder(), &[more]).await.unwrap();
+    assert_eq!(fetch(&one).await, Some(2));
+    assert_eq!(fetch(&one).await, None);
+    assert_eq!(fetch(&two).await, Some(3));
+    assert_eq!(fetch(&third).await, None);
+
+    // A retry of what was published does not bring back what was handed out.
+    relay.publish_prekeys(&tenant.founder(), &[more]).await.unwrap();
+    assert_eq!(fetch(&third).await, None);
+
+    // After the hour, the requester gets another, and the old one stays gone.
+    let hour = "UPDATE av.prekeys SET handed_at = handed_at - interval '1 hour' WHERE handed_to = $1";
+    let id = one.id();
+    cluster.change(&cluster.owner().await, tenant.id, hour, &[&id.as_bytes().as_slice()]).await;
+    let fourth = tenant.owner.prekey(PrekeyKind::OneTime, 4);
+    relay.publish_prekeys(&tenant.founder(), &[more, fourth]).await.unwrap();
+    assert_eq!(relay.welcome(&tenant.founder()).await.unwrap().one_time_prekeys, 1);
+    assert_eq!(fetch(&one).await, Some(4));
+}
+
+#[tokio::test]
+async fn the_enrollments_one_time_prekey_is_the_approving_owners() {
+    let (_cluster, relay) = relay().await;
+    let tenant = Tenant::founded(&relay).await;
+    let agent = tenant.active(Role::Agent).await;
+    let found = relay.fetch_bundle(&tenant.founder(), &agent.id()).await.unwrap();
+    assert_eq!(found.bundle.one_time, None);
+    // Nor can a retry publish it.
+    let enrolled = agent.prekey(PrekeyKind::OneTime, 2);
+    relay.publish_prekeys(&tenant.actor(&agent), &[enrolled]).await.unwrap();
+    let found = relay.fetch_bundle(&tenant.founder(), &agent.id()).await.unwrap();
+    assert_eq!(found.bundle.one_time, None);
+}
+
+#[tokio::test]
+async fn the_newest_signed_prekey_counts() {
+    let (_cluster, relay) = relay().await;
+    let tenant = Tenant::founded(&relay).await;
+    let agent = tenant.active(Role::Agent).await;
+    let current =
+        async || -> Bundle { relay.fetch_bundle(&tenant.founder(), &agent.id()).await.unwrap().bundle };
+    let newer = agent.prekey(PrekeyKind::Signed, 9);
+    relay.publish_prekeys(&tenant.actor(&agent), &[newer]).await.unwrap();
+    assert_eq!(current().await.signed, newer);
+    let older = agent.prekey(PrekeyKind::Signed, 8);
+    relay.publish_prekeys(&tenant.actor(&agent), &[older]).await.unwrap();
+    assert_eq!(current().await.signed, newer);
+}
+
+#[tokio::test]
+async fn prekeys_are_ones_own_and_not_too_many() {
+    let (_cluster, relay) = relay().await;
+    let tenant = Tenant::founded(&relay).await;
+    let agent = tenant.active(Role::Agent).await;
+    let publish = async |keys: &[_]| relay.publish_prekeys(&tenant.actor(&agent), keys).await;
+    let foreign = tenant.owner.prekey(PrekeyKind::OneTime, 50);
+    assert_eq!(refusal(publish(&[foreign]).await).code(), RefusalCode::NotAuthorized);
+    let keys: Vec<_> = (10..211).map(|id| agent.prekey(PrekeyKind::OneTime, id)).collect();
+    assert_eq!(refusal(publish(&keys[..101]).await).code(), RefusalCode::TooLarge);
+    publish(&keys[..100]).await.unwrap();
+    publish(&keys[100..200]).await.unwrap();
+    assert_eq!(refusal(publish(&keys[200..]).await).code(), RefusalCode::OverQuota);
+    assert_eq!(relay.welcome(&tenant.actor(&agent)).await.unwrap().one_time_prekeys, 200);
+}

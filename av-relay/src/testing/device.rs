@@ -1,0 +1,169 @@
+//! A device that signs what devices sign. Its agreement key is random: the relay never uses it.
+
+use av_wire::bundle::{Bundle, Prekey, PrekeyKind, SignedPrekey};
+use av_wire::cert::DeviceCert;
+use av_wire::chain::{Chain, MAX_CHAIN_BYTES};
+use av_wire::enroll::{EnrollRequest, EnrollTranscript};
+use av_wire::frame::{LinkKind, authentication_message};
+use av_wire::grant::Grant;
+use av_wire::ids::{DeviceId, Origin, TenantId};
+use av_wire::labels::SignaturePurpose;
+use av_wire::limits::SEALED_NAME;
+use av_wire::public::{DevicePublic, Role, Suite};
+use av_wire::signature::{Signature, SignedKind, Unverified, signed_message};
+use av_wire::statement::{Statement, Verdict};
+use av_wire::{List, encode};
+use ed25519_dalek::{Signer, SigningKey};
+
+use crate::service::Authentication;
+
+/// Seconds since 1970 in what is signed; the relay goes by its own clock.
+const NOW: u64 = 1_800_000_000;
+
+pub(crate) fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).unwrap();
+    bytes
+}
+
+pub(crate) fn sign(key: &SigningKey, purpose: SignaturePurpose, parts: &[&[u8]]) -> Signature {
+    Signature(key.sign(&signed_message(purpose, parts).unwrap()).to_bytes())
+}
+
+/// A signed object of this kind.
+pub(crate) fn signed_object(key: &SigningKey, kind: SignedKind, body: &[u8]) -> Vec<u8> {
+    let signature = sign(key, kind.purpose(), &[body]);
+    minicbor::to_vec(Unverified { kind, body: body.into(), signature }).unwrap()
+}
+
+/// A device, and the chain that certifies it once it has one.
+#[derive(Clone)]
+pub(crate) struct TestDevice {
+    pub(crate) key: SigningKey,
+    pub(crate) public: DevicePublic,
+    pub(crate) chain: Vec<u8>,
+}
+
+impl TestDevice {
+    pub(crate) fn new(role: Role) -> Self {
+        Self::with_max_message(role, 16_384)
+    }
+
+    pub(crate) fn with_max_message(role: Role, max_message: u32) -> Self {
+        let key = SigningKey::from_bytes(&random());
+        let public = DevicePublic {
+            role,
+            suites: Suite::XChaCha20Poly1305.alone(),
+            max_message,
+            identity_key: key.verifying_key().to_bytes(),
+            agreement_key: random(),
+        };
+        Self { key, public, chain: Vec::new() }
+    }
+
+    pub(crate) fn id(&self) -> DeviceId {
+        self.public.device_id()
+    }
+
+    pub(crate) fn prekey(&self, kind: PrekeyKind, id: u32) -> SignedPrekey {
+        let record = Prekey { kind, id, created_at: NOW, key: random() }.to_bytes();
+        let signature = sign(&self.key, SignaturePurpose::Prekey, &[self.id().as_bytes(), &record]);
+        SignedPrekey { record, signature }
+    }
+
+    /// A bundle with signed prekey 1 and one-time prekey 2.
+    pub(crate) fn bundle(&self) -> Vec<u8> {
+        let bundle = Bundle {
+            signed: self.prekey(PrekeyKind::Signed, 1),
+            one_time: Some(self.prekey(PrekeyKind::OneTime, 2)),
+        };
+        minicbor::to_vec(bundle).unwrap()
+    }
+
+    /// Its request to be enrolled with an invite, as sent.
+    pub(crate) fn request(&self, lookup: &[u8; 32]) -> Vec<u8> {
+        let bundle = self.bundle();
+        let sealed_name = random::<SEALED_NAME>();
+        let device = self.public.to_bytes();
+        let transcript = EnrollTranscript::new(lookup, &device, &bundle, &sealed_name).unwrap();
+        let request = EnrollRequest {
+            lookup: *lookup,
+            device,
+            bundle: bundle.as_slice().into(),
+            sealed_name: sealed_name.as_slice().into(),
+            pop: sign(&self.key, SignaturePurpose::Enroll, &[&transcript.0]),
+            tag: random(),
+        };
+        minicbor::to_vec(request).unwrap()
+    }
+
+    /// The chain by which this device, as an issuer, certifies another.
+    pub(crate) fn certify(&self, tenant: TenantId, device: &DevicePublic) -> Vec<u8> {
+        let cert = DeviceCert { tenant_id: tenant, device: *device, issued_at: NOW, issuer: self.id() };
+        let signed = signed_object(&self.key, SignedKind::Cert, &cert.to_bytes());
+        let own = Chain::new(&self.chain);
+        let mut buffer = [0; MAX_CHAIN_BYTES];
+        Chain::prepend(&own.claimed_root().unwrap(), &signed, Some(own), &mut buffer).unwrap().to_vec()
+    }
+
+    /// A grant with this chain. The tag is the enrolling device's business.
+    pub(crate) fn grant(chain: &[u8]) -> Vec<u8> {
+        let grant = Grant {
+            chain: chain.into(),
+            origin: super::ORIGIN,
+            link_key: [0; 32],
+            next_link_key: [0; 32],
+            serials: List::new(&[]),
+            tag: random(),
+        };
+        minicbor::to_vec(grant).unwrap()
+    }
+
+    /// Proof that it took up the grant with this chain for this request.
+    pub(crate) fn activation(&self, request: &[u8], chain: &[u8]) -> Signature {
+        let request: EnrollRequest<'_> = av_wire::decode(request).unwrap();
+        let transcript = request.transcript().unwrap();
+        sign(&self.key, SignaturePurpose::Activate, &[&transcript.0, &Chain::new(chain).hash()])
+    }
+
+    /// What it says to authenticate to `origin` over this link.
+    pub(crate) fn authentication(
+        &self,
+        tenant: TenantId,
+        nonce: [u8; 32],
+        origin: &str,
+        link: LinkKind,
+    ) -> Authentication {
+        let origin = Origin::parse(origin).unwrap();
+        let message = authentication_message(link, &nonce, &tenant, &self.id(), &origin).unwrap();
+        let signature = Signature(self.key.sign(&message).to_bytes());
+        Authentication { tenant, device: self.id(), link, nonce, signature }
+    }
+
+    /// A statement of this owner's device.
+    pub(crate) fn statement(
+        &self,
+        tenant: TenantId,
+        verdict: Verdict,
+        subject: DeviceId,
+        serial: u64,
+    ) -> Vec<u8> {
+        statement_by(&self.key, self.id(), tenant, verdict, subject, serial)
+    }
+}
+
+pub(crate) fn statement_by(
+    key: &SigningKey,
+    issuer: DeviceId,
+    tenant_id: TenantId,
+    verdict: Verdict,
+    subject: DeviceId,
+    serial: u64,
+) -> Vec<u8> {
+    let statement = Statement { verdict, tenant_id, subject, issuer, serial, issued_at: NOW, keep: &[] };
+    let body = statement.body().unwrap();
+    let signature = sign(key, statement.kind().purpose(), &[&body]);
+    let object = Unverified { kind: statement.kind(), body: body.as_slice().into(), signature };
+    let mut buffer = [0; Statement::MAX_SIGNED_LEN];
+    encode(&object, &mut buffer).unwrap().to_vec()
+}
