@@ -35,7 +35,6 @@ struct Entry {
 }
 
 /// What the post office knows of a device.
-#[derive(Default)]
 struct Known {
     device_id: Option<DeviceId>,
     connected: bool,
@@ -72,6 +71,17 @@ pub fn secrets_in_record<A: crate::Aead, const SKIP: usize>(
     Ok(())
 }
 
+impl Known {
+    const NEW: Self = Self {
+        device_id: None,
+        connected: false,
+        authenticated: false,
+        next_sequence: 1,
+        acknowledged: 0,
+        delivered: 0,
+    };
+}
+
 /// The relay's stand-in.
 pub struct PostOffice {
     tenant: Option<TenantId>,
@@ -90,11 +100,11 @@ pub struct Undeliverable;
 impl PostOffice {
     /// An empty post office.
     #[must_use]
-    pub fn new() -> Self {
+    pub const fn new() -> Self {
         Self {
             tenant: None,
-            owner: Known { next_sequence: 1, ..Known::default() },
-            agent: Known { next_sequence: 1, ..Known::default() },
+            owner: Known::NEW,
+            agent: Known::NEW,
             enroll: None,
             grant: None,
             entries: Deque::new(),

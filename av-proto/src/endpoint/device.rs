@@ -8,7 +8,8 @@ use heapless::String;
 
 use crate::enroll::{Founding, Granted, Membership, Requested};
 use crate::invite::NAME_MAX;
-use crate::keys::Identity;
+use crate::keys::{Identity, Prekeys};
+use crate::limits::ONE_TIME_PREKEYS;
 use crate::record::codec::{CodecError, ReadRecord, Writer};
 
 /// The identity record.
@@ -64,7 +65,7 @@ impl Device {
     /// Writes the handshake frame into `out`.
     pub(super) fn write_handshake<'o>(
         &self,
-        bundle: &Bundle,
+        prekeys: &Prekeys<ONE_TIME_PREKEYS>,
         nonce: &[u8; 32],
         link: LinkKind,
         receive_window: u16,
@@ -73,6 +74,7 @@ impl Device {
         match &self.progress {
             Progress::Founding(founding) => {
                 let mut buffer = [0; Bundle::MAX_LEN];
+                let bundle = prekeys.bundle(&self.identity).map_err(|_| EncodeError)?;
                 let bundle = bundle.encode(&mut buffer)?;
                 let frame = ToRelay::Found {
                     code: [][..].into(),

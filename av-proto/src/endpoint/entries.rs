@@ -4,7 +4,6 @@ use av_wire::enroll::{EnrollTranscript, verify_activation};
 use av_wire::message::message_id;
 use av_wire::statement::Verdict;
 use av_wire::{DeviceId, MessageId, RejectCode, Signature};
-use heapless::Vec;
 use rand_core::CryptoRng;
 
 use super::Endpoint;
@@ -134,10 +133,13 @@ where
         }
         self.take_entry(entry);
         if opened.kind == kind::APPLICATION {
-            let payload = self.scratch.get(..opened.len).and_then(|bytes| Vec::from_slice(bytes).ok());
-            let free = self.inbox.iter_mut().find(|slot| slot.is_empty());
-            if let (Some(payload), Some(slot)) = (payload, free) {
-                slot.set(InboxEntry { sequence: entry.sequence, from, message_id, payload, offered: false });
+            let payload = self.scratch.get(..opened.len);
+            // `is_next` has seen that there is room.
+            let slot = self.inbox.iter_mut().find(|slot| slot.is_empty());
+            if let (Some(payload), Some(slot)) = (payload, slot) {
+                slot.set(InboxEntry::new(entry.sequence, from, message_id));
+                // A payload is shorter than the buffer that it was opened into, and the entry's is as long.
+                slot.get_mut().map(|entry| entry.payload.extend_from_slice(payload));
             }
         }
         if is_confirmed && !was_confirmed {

@@ -18,6 +18,11 @@ pub(super) struct InboxEntry<const BODY: usize> {
 }
 
 impl<const BODY: usize> InboxEntry<BODY> {
+    /// An entry without its payload.
+    pub(super) const fn new(sequence: u64, from: DeviceId, message_id: MessageId) -> Self {
+        Self { sequence, from, message_id, payload: Vec::new(), offered: false }
+    }
+
     pub(super) fn write(&self, writer: &mut Writer<'_>) -> Result<(), CodecError> {
         writer.u64(self.sequence)?;
         writer.bytes(self.from.as_bytes())?;
@@ -25,13 +30,10 @@ impl<const BODY: usize> InboxEntry<BODY> {
         writer.var(&self.payload)
     }
 
-    pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, CodecError> {
-        Ok(Self {
-            sequence: reader.u64()?,
-            from: DeviceId(*reader.array()?),
-            message_id: MessageId(*reader.array()?),
-            payload: Vec::from_slice(reader.var()?).map_err(|_| CodecError)?,
-            offered: false,
-        })
+    /// An entry and its payload, which the caller puts into it where it stands.
+    pub(super) fn read<'b>(reader: &mut Reader<'b>) -> Result<(Self, &'b [u8]), CodecError> {
+        let sequence = reader.u64()?;
+        let entry = Self::new(sequence, DeviceId(*reader.array()?), MessageId(*reader.array()?));
+        Ok((entry, reader.var()?))
     }
 }

@@ -63,7 +63,7 @@ use meta::Meta;
 use outbox::OutboxEntry;
 use owner::{Call, PendingRequest};
 use peer::Peer;
-use slot::Slot;
+use slot::{Held, Slot};
 
 /// One device: its keys, peers, sessions, outbox and inbox.
 ///
@@ -86,12 +86,12 @@ pub struct Endpoint<
     outbox: [Slot<OutboxEntry<BODY>>; OUTBOX],
     inbox: [Slot<InboxEntry<BODY>>; INBOX],
     // What follows is not stored.
-    link: Option<Link>,
+    link: Held<Link>,
     calls: Vec<Call, { owner::CALLS }>,
     requests: Vec<PendingRequest, PENDING_REQUESTS>,
     events: Deque<Event, EVENTS>,
     timer: Option<u64>,
-    next_request: u32,
+    calls_made: u32,
     scratch: [u8; BODY],
 }
 
@@ -125,12 +125,12 @@ where
             invites: [const { Slot::EMPTY }; INVITES],
             outbox: [const { Slot::EMPTY }; OUTBOX],
             inbox: [const { Slot::EMPTY }; INBOX],
-            link: None,
+            link: Held::Empty,
             calls: Vec::new(),
             requests: Vec::new(),
             events: Deque::new(),
             timer: None,
-            next_request: owner::FIRST_CALL,
+            calls_made: 0,
             scratch: [0; BODY],
         }
     }
@@ -138,12 +138,12 @@ where
     /// A fresh connection is open; the relay's challenge is its first frame.
     pub fn connected(&mut self, kind: LinkKind) {
         self.disconnected();
-        self.link = Some(Link::new(kind));
+        self.link = Held::Full(Link::new(kind));
     }
 
     /// The connection is gone. What was not answered goes out again on the next one.
     pub fn disconnected(&mut self) {
-        self.link = None;
+        self.link = Held::Empty;
         self.timer = None;
         self.calls.iter_mut().for_each(|call| call.transmitted = false);
         self.outbox.iter_mut().filter_map(Slot::get_mut).for_each(|entry| entry.transmitted = false);
@@ -156,7 +156,7 @@ where
                 slot.mark_changed();
             }
         }
-        if self.link.as_mut().is_some_and(|link| link.tick(now)) {
+        if self.link.get_mut().is_some_and(|link| link.tick(now)) {
             self.notify(Event::ConnectionSilent);
         }
     }

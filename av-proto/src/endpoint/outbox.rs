@@ -37,6 +37,11 @@ pub(super) fn request_number(id: OutboxId) -> u32 {
 }
 
 impl<const BODY: usize> OutboxEntry<BODY> {
+    /// An entry without its frame.
+    pub(super) const fn new(id: OutboxId, about: About) -> Self {
+        Self { id, about, frame: Vec::new(), transmitted: false }
+    }
+
     pub(super) fn write(&self, writer: &mut Writer<'_>) -> Result<(), CodecError> {
         writer.u64(self.id.0)?;
         match self.about {
@@ -65,7 +70,9 @@ impl<const BODY: usize> OutboxEntry<BODY> {
         writer.var(&self.frame)
     }
 
-    pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, CodecError> {
+    /// An entry and its frame, which the caller puts into it where it stands: an entry is too large to be moved
+    /// about on a microcontroller's stack.
+    pub(super) fn read<'b>(reader: &mut Reader<'b>) -> Result<(Self, &'b [u8]), CodecError> {
         let id = OutboxId(reader.u64()?);
         let kind = reader.u8()?;
         let device = DeviceId(*reader.array()?);
@@ -78,7 +85,6 @@ impl<const BODY: usize> OutboxEntry<BODY> {
             6 => About::Statement(device, Verdict::Resumed),
             _ => return Err(CodecError),
         };
-        let frame = Vec::from_slice(reader.var()?).map_err(|_| CodecError)?;
-        Ok(Self { id, about, frame, transmitted: false })
+        Ok((Self::new(id, about), reader.var()?))
     }
 }

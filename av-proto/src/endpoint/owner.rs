@@ -13,14 +13,15 @@ use rand_core::CryptoRng;
 use super::Endpoint;
 use super::error::{ApproveError, EndpointError};
 use super::event::{Event, RequestVerdict, RequestView, Standing};
-use super::outbox::{About, OutboxEntry, request_number};
+use super::outbox::{About, request_number};
 use super::peer::{Context, Peer, kind};
-use super::send::encode_frame;
+use super::send::{encode_into, put_frame};
 use super::slot::Slot;
 use crate::Now;
 use crate::crypto::Aead;
 use crate::enroll::{Claim, Invite, InviteState, VerifiedRequest, certify, sign_statement, write_grant};
 use crate::invite::InviteText;
+use crate::keys::Secret;
 
 /// Calls under way that are not worth storing: a restart forgets them with what they asked for.
 pub(super) const CALLS: usize = 4;
@@ -110,11 +111,11 @@ where
         about: CallAbout,
         frame: impl FnOnce(u32) -> ToRelay<'f>,
     ) -> Result<(), EndpointError> {
-        let request = self.next_request;
-        let frame = encode_frame(&frame(request)).map_err(|_| EndpointError::Bug)?;
-        let call = Call { request, about, frame, transmitted: false };
+        let request = FIRST_CALL | self.calls_made;
+        let mut call = Call { request, about, frame: Vec::new(), transmitted: false };
+        encode_into(&mut call.frame, &frame(request)).map_err(|_| EndpointError::Bug)?;
         self.calls.push(call).map_err(|_| EndpointError::Full)?;
-        self.next_request = request.checked_add(1).unwrap_or(FIRST_CALL);
+        self.calls_made = (self.calls_made + 1) % FIRST_CALL;
         Ok(())
     }
 
@@ -138,7 +139,7 @@ where
                     slot.get().is_some_and(|invite| invite.lookup_hash() == lookup_hash)
                 };
                 if let Some(slot) = self.invites.iter_mut().find(is_its) {
-                    slot.take();
+                    slot.clear();
                 }
                 self.notify(Event::InviteFailed(lookup_hash, code));
             }
@@ -229,7 +230,7 @@ where
         let is_its = |request: &PendingRequest| request.verified.device().device_id() == *device_id;
         let pending =
             self.requests.iter().find(|request| is_its(request)).ok_or(ApproveError::NoSuchRequest)?;
-        let (request, invite_index) = (pending.verified.clone(), pending.invite);
+        let (request, invite) = (pending.verified.clone(), pending.invite);
         if self.outbox.iter().filter(|slot| slot.is_empty()).count() < 2 {
             return Err(ApproveError::OutboxFull);
         }
@@ -237,65 +238,86 @@ where
         let free = self.peers.iter().position(Slot::is_empty).filter(|_| known.is_none());
         let free = free.ok_or(ApproveError::PeersFull)?;
 
-        let device = self.device.get().ok_or(ApproveError::NotOwner)?;
-        let membership = device.membership().ok_or(ApproveError::NotOwner)?;
-        let own_id = *device.identity.device_id();
-        let slot = self.invites.get_mut(invite_index).ok_or(ApproveError::InviteOver)?;
-        let invite = slot.get_mut().ok_or(ApproveError::InviteOver)?;
-        let mut chain_buffer = [0; MAX_CHAIN_BYTES];
-        let chain = certify(&device.identity, membership, &request, now.wall, &mut chain_buffer)
-            .map_err(|_| ApproveError::Bug)?;
-        let chain_hash = chain.hash();
-        let meta = self.meta.get().ok_or(ApproveError::NotOwner)?;
-        let mut serials: Vec<OwnerSerial, MAX_OWNERS> = Vec::new();
-        let own = OwnerSerial { owner: own_id, serial: meta.statement_serial };
-        let others = meta.serials.as_slice().iter().filter(|known| known.owner != own_id);
-        serials.extend(core::iter::once(&own).chain(others).take(MAX_OWNERS).copied());
-        let grant = write_grant(
-            invite,
-            &request,
-            chain,
-            &device.origin,
-            &device.link_key,
-            &serials,
-            &mut self.scratch,
-        )
-        .map_err(|_| ApproveError::Bug)?;
-        let id = super::OutboxId(meta.next_outbox);
-        let call =
-            ToRelay::Approve { request: request_number(id), device_id: *device_id, grant: grant.into() };
-        let frame = encode_frame(&call).map_err(|_| ApproveError::Bug)?;
-
-        let mut name: String<{ crate::invite::NAME_MAX }> = String::new();
-        // Both have the same capacity.
-        let _ = name.push_str(request.name());
-        // Checked last, so that a request that cannot be approved leaves its invite as it was.
-        let before = invite.state();
-        let psk = invite.approve(&request, now.wall).map_err(|_| ApproveError::InviteOver)?;
-        let mut peer = Peer::new(*request.device(), name, Standing::Approved, Some(psk));
-        peer.enrollment = Some((request.transcript().0, chain_hash));
-        let tenant = *membership.tenant_id();
-        let context = Context { tenant: &tenant, identity: &device.identity, now };
-        if peer.initiate(&context, request.bundle(), rng).is_err() {
-            invite.restore_state(before);
-            return Err(ApproveError::NoSuchRequest);
+        let (chain_hash, grant) = self.grant(&request, invite, now)?;
+        let slot = self.invites.get_mut(invite).ok_or(ApproveError::InviteOver)?;
+        let approved = slot.get_mut().ok_or(ApproveError::InviteOver)?;
+        let before = approved.state();
+        let psk = approved.approve(&request, now.wall).map_err(|_| ApproveError::InviteOver)?;
+        let started = self.start_session(now, rng, &request, free, psk, chain_hash);
+        let queued = started.and_then(|()| self.queue_grant(device_id, grant));
+        let Some(slot) = self.invites.get_mut(invite) else { return Err(ApproveError::Bug) };
+        if let Err(error) = queued {
+            if let Some(invite) = slot.get_mut() {
+                invite.restore_state(before);
+            }
+            if let Some(peer) = self.peers.get_mut(free) {
+                peer.clear();
+            }
+            return Err(error);
         }
         slot.mark_changed();
-        if let Some(slot) = self.peers.get_mut(free) {
-            slot.set(peer);
-        }
-        self.queue(About::Approve(*device_id), frame);
         self.requests.retain(|request| !is_its(request));
         self.send_kind(rng, device_id, kind::HELLO, &[]).map_err(|_| ApproveError::Bug)?;
         Ok(())
     }
 
-    /// Puts a call into the outbox; the caller has made sure of room.
-    fn queue(&mut self, about: About, frame: Vec<u8, BODY>) {
+    /// Writes the grant for a request into the scratch buffer; the hash of its chain, and its length.
+    fn grant(
+        &mut self,
+        request: &VerifiedRequest,
+        invite: usize,
+        now: Now,
+    ) -> Result<([u8; 32], usize), ApproveError> {
+        let device = self.device.get().ok_or(ApproveError::NotOwner)?;
+        let membership = device.membership().ok_or(ApproveError::NotOwner)?;
+        let meta = self.meta.get().ok_or(ApproveError::NotOwner)?;
+        let invite = self.invites.get(invite).and_then(Slot::get).ok_or(ApproveError::InviteOver)?;
+        let own_id = *device.identity.device_id();
+        let own = OwnerSerial { owner: own_id, serial: meta.statement_serial };
+        let others = meta.serials.as_slice().iter().filter(|known| known.owner != own_id);
+        let mut serials: Vec<OwnerSerial, MAX_OWNERS> = Vec::new();
+        serials.extend(core::iter::once(&own).chain(others).take(MAX_OWNERS).copied());
+        let mut chain = [0; MAX_CHAIN_BYTES];
+        let chain = certify(&device.identity, membership, request, now.wall, &mut chain)
+            .map_err(|_| ApproveError::Bug)?;
+        let (origin, link_key) = (&device.origin, &device.link_key);
+        let grant = write_grant(invite, request, chain, origin, link_key, &serials, &mut self.scratch)
+            .map_err(|_| ApproveError::Bug)?;
+        Ok((chain.hash(), grant.len()))
+    }
+
+    /// Makes the peer in its slot, and the session with it (X3DH with the prekeys of its request).
+    fn start_session(
+        &mut self,
+        now: Now,
+        rng: &mut dyn CryptoRng,
+        request: &VerifiedRequest,
+        slot: usize,
+        psk: Secret<32>,
+        chain_hash: [u8; 32],
+    ) -> Result<(), ApproveError> {
+        let device = self.device.get().ok_or(ApproveError::NotOwner)?;
+        let tenant = device.membership().ok_or(ApproveError::NotOwner)?.tenant_id();
+        let context = Context { tenant, identity: &device.identity, now };
+        let name = request.name().try_into().map_err(|_| ApproveError::Bug)?;
+        let slot = self.peers.get_mut(slot).ok_or(ApproveError::PeersFull)?;
+        slot.set(Peer::new(*request.device(), name, Standing::Approved, Some(psk)));
+        let peer = slot.get_mut().ok_or(ApproveError::Bug)?;
+        peer.enrollment = Some((request.transcript().0, chain_hash));
+        // It shares no suite with us, offers a key of small order, or is ourselves.
+        peer.initiate(&context, request.bundle(), rng).map_err(|_| ApproveError::NoSuchRequest)
+    }
+
+    /// Queues the grant that stands in the scratch buffer.
+    fn queue_grant(&mut self, device_id: &DeviceId, len: usize) -> Result<(), ApproveError> {
         let id = self.next_outbox_id();
-        if let Some(slot) = self.outbox.iter_mut().find(|slot| slot.is_empty()) {
-            slot.set(OutboxEntry { id, about, frame, transmitted: false });
-        }
+        let grant = self.scratch.get(..len).ok_or(ApproveError::Bug)?;
+        let call =
+            ToRelay::Approve { request: request_number(id), device_id: *device_id, grant: grant.into() };
+        let slot = self.outbox.iter_mut().find(|slot| slot.is_empty()).ok_or(ApproveError::OutboxFull)?;
+        put_frame(slot, id, About::Approve(*device_id), &call).map_err(|_| ApproveError::Bug)?;
+        self.use_outbox_id();
+        Ok(())
     }
 
     /// Rejects a pending device, for good.
@@ -304,13 +326,11 @@ where
     /// [`EndpointError::Full`], [`EndpointError::NotOwner`], [`EndpointError::NotActive`].
     pub fn reject_request(&mut self, device_id: &DeviceId) -> Result<(), EndpointError> {
         self.require_owner()?;
-        if !self.outbox.iter().any(Slot::is_empty) {
-            return Err(EndpointError::Full);
-        }
-        let id = super::OutboxId(self.meta.get().map_or(0, |meta| meta.next_outbox));
+        let id = self.next_outbox_id();
         let call = ToRelay::Reject { request: request_number(id), device_id: *device_id };
-        let frame = encode_frame(&call).map_err(|_| EndpointError::Bug)?;
-        self.queue(About::Reject(*device_id), frame);
+        let slot = self.outbox.iter_mut().find(|slot| slot.is_empty()).ok_or(EndpointError::Full)?;
+        put_frame(slot, id, About::Reject(*device_id), &call).map_err(|_| EndpointError::Bug)?;
+        self.use_outbox_id();
         self.requests.retain(|request| request.verified.device().device_id() != *device_id);
         Ok(())
     }
@@ -326,14 +346,11 @@ where
         if matches!(standing, None | Some(Standing::Revoked)) {
             return Err(EndpointError::Unknown);
         }
-        if !self.outbox.iter().any(Slot::is_empty) {
-            return Err(EndpointError::Full);
-        }
         let device = self.device.get().ok_or(EndpointError::NotActive)?;
         let membership = device.membership().ok_or(EndpointError::NotActive)?;
         let meta = self.meta.get().ok_or(EndpointError::NotActive)?;
         let serial = meta.statement_serial.checked_add(1).ok_or(EndpointError::Bug)?;
-        let id = super::OutboxId(meta.next_outbox);
+        let id = self.next_outbox_id();
         let statement = Statement {
             verdict,
             tenant_id: *membership.tenant_id(),
@@ -346,11 +363,12 @@ where
         let signed = sign_statement(device.identity.signing(), &statement, &mut self.scratch)
             .map_err(|_| EndpointError::Bug)?;
         let call = ToRelay::PostStatement { request: request_number(id), statement: signed.into() };
-        let frame = encode_frame(&call).map_err(|_| EndpointError::Bug)?;
+        let slot = self.outbox.iter_mut().find(|slot| slot.is_empty()).ok_or(EndpointError::Full)?;
+        put_frame(slot, id, About::Statement(*subject, verdict), &call).map_err(|_| EndpointError::Bug)?;
+        self.use_outbox_id();
         if let Some(meta) = self.meta.edit() {
             meta.statement_serial = serial;
         }
-        self.queue(About::Statement(*subject, verdict), frame);
         self.obey(subject, verdict);
         Ok(())
     }
@@ -360,7 +378,7 @@ where
         let is_to_it = |about: About| matches!(about, About::Message { peer, .. } if peer == *device_id);
         while self.take_outbox(|entry| is_to_it(entry.about)).is_some() {}
         if let Some(slot) = self.peer_index(device_id).and_then(|index| self.peers.get_mut(index)) {
-            slot.take();
+            slot.clear();
         }
     }
 }

@@ -79,11 +79,11 @@ where
             Next::Handshake => self.transmit_handshake().map(Output::Transmit),
             Next::Ack(sequence) => self.transmit_ack(sequence).map(Output::Transmit),
             Next::Pong => {
-                self.link.as_mut()?.pong_due = false;
+                self.link.get_mut()?.pong_due = false;
                 self.transmit(&ToRelay::Pong).map(Output::Transmit)
             }
             Next::Ping => {
-                self.link.as_mut()?.ping_due = false;
+                self.link.get_mut()?.ping_due = false;
                 self.transmit(&ToRelay::Ping).map(Output::Transmit)
             }
         }
@@ -104,12 +104,12 @@ where
         if let Some((slot, _)) = first {
             return Some(Next::Deliver(slot));
         }
-        let due = self.link.as_ref().and_then(Link::next_ping)?.max(now.uptime);
+        let due = self.link.get().and_then(Link::next_ping)?.max(now.uptime);
         (self.timer != Some(due)).then_some(Next::Timer(due))
     }
 
     fn next_frame(&self) -> Option<Next> {
-        let link = self.link.as_ref()?;
+        let link = self.link.get()?;
         link.nonce?;
         if link.pong_due {
             return Some(Next::Pong);
@@ -142,15 +142,15 @@ where
 
     fn transmit_handshake(&mut self) -> Option<&[u8]> {
         let device = self.device.get()?;
-        let link = self.link.as_mut()?;
-        let bundle = self.prekeys.get()?.bundle(&device.identity).ok()?;
+        let link = self.link.get_mut()?;
+        let prekeys = self.prekeys.get()?;
         let window = u16::try_from(INBOX).unwrap_or(u16::MAX);
         link.sent = Some(device.handshake());
-        device.write_handshake(&bundle, &link.nonce?, link.kind, window, &mut self.scratch).ok()
+        device.write_handshake(prekeys, &link.nonce?, link.kind, window, &mut self.scratch).ok()
     }
 
     fn transmit_ack(&mut self, sequence: u64) -> Option<&[u8]> {
-        let link = self.link.as_mut()?;
+        let link = self.link.get_mut()?;
         let meta = self.meta.get()?;
         let news =
             |rejected: &&Rejected| rejected.sequence > link.acknowledged && rejected.sequence <= sequence;

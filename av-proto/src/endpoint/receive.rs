@@ -33,7 +33,7 @@ where
     ) -> Result<(), ConnectionError> {
         let frame: ToDevice<'_> = av_wire::decode(frame).map_err(|_| ConnectionError::Violation)?;
         let phase = self.phase();
-        let link = self.link.as_mut().ok_or(ConnectionError::Violation)?;
+        let link = self.link.get_mut().ok_or(ConnectionError::Violation)?;
         link.heard(now);
         let (sent, authenticated) = (link.sent, link.authenticated);
         match frame {

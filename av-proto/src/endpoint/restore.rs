@@ -37,32 +37,39 @@ where
         key: RecordKey,
         sealed: &[u8],
     ) -> Result<(), RestoreError> {
-        let mut scratch = core::mem::replace(&mut self.scratch, [0; BODY]);
-        let record = seal.open(key, sealed, &mut scratch).map_err(|error| match error {
-            SealError::TooNew => RestoreError::TooNew,
-            SealError::DoesNotOpen | SealError::TooLong => RestoreError::DoesNotOpen,
-        });
-        let result = record.and_then(|record| self.restore_record(now, key, record));
-        scratch.zeroize();
-        result
-    }
-
-    fn restore_record(&mut self, now: Now, key: RecordKey, record: &[u8]) -> Result<(), RestoreError> {
-        let mut reader = Reader::new(record);
-        let reader = &mut reader;
+        // Taken apart, so that a record is read out of the buffer straight into its slot.
+        let Self { scratch, device, meta, prekeys, peers, invites, outbox, inbox, .. } = self;
         let index = usize::from(key.index);
-        let result: Result<(), CodecError> = (|| {
-            match key.kind {
-                RecordKind::Identity => self.device.restore(Device::read(reader)?),
-                RecordKind::Meta => self.meta.restore(Meta::read(reader)?),
-                RecordKind::Prekeys => self.prekeys.restore(Prekeys::read(reader)?),
-                RecordKind::Peer => place(&mut self.peers, index)?.restore(Peer::read(reader, now)?),
-                RecordKind::Invite => place(&mut self.invites, index)?.restore(Invite::read(reader)?),
-                RecordKind::Outbox => place(&mut self.outbox, index)?.restore(OutboxEntry::read(reader)?),
-                RecordKind::Inbox => place(&mut self.inbox, index)?.restore(InboxEntry::read(reader)?),
-            }
-            Ok(reader.end()?)
-        })();
+        let result = match seal.open(key, sealed, scratch) {
+            Err(SealError::TooNew) => return Err(RestoreError::TooNew),
+            Err(SealError::DoesNotOpen | SealError::TooLong) => return Err(RestoreError::DoesNotOpen),
+            Ok(record) => (|| {
+                let reader = &mut Reader::new(record);
+                match key.kind {
+                    RecordKind::Identity => device.restore(Device::read(reader)?),
+                    RecordKind::Meta => meta.restore(Meta::read(reader)?),
+                    RecordKind::Prekeys => prekeys.restore(Prekeys::read(reader)?),
+                    RecordKind::Peer => place(peers, index)?.restore(Peer::read(reader, now)?),
+                    RecordKind::Invite => place(invites, index)?.restore(Invite::read(reader)?),
+                    RecordKind::Outbox => {
+                        let (entry, frame) = OutboxEntry::read(reader)?;
+                        let slot = place(outbox, index)?;
+                        slot.restore(entry);
+                        let entry = slot.get_mut().ok_or(CodecError)?;
+                        entry.frame.extend_from_slice(frame).map_err(|_| CodecError)?;
+                    }
+                    RecordKind::Inbox => {
+                        let (entry, payload) = InboxEntry::read(reader)?;
+                        let slot = place(inbox, index)?;
+                        slot.restore(entry);
+                        let entry = slot.get_mut().ok_or(CodecError)?;
+                        entry.payload.extend_from_slice(payload).map_err(|_| CodecError)?;
+                    }
+                }
+                reader.end().map_err(CodecError::from)
+            })(),
+        };
+        scratch.zeroize();
         let capacity = match key.kind {
             RecordKind::Identity | RecordKind::Meta | RecordKind::Prekeys => 1,
             RecordKind::Peer => PEERS,

@@ -42,7 +42,7 @@ where
     /// [`EndpointError::TicketUsed`].
     pub fn confirm(&mut self, ticket: &Ticket) -> Result<(), EndpointError> {
         let slot = self.ticket_slot(ticket).ok_or(EndpointError::TicketUsed)?;
-        slot.take();
+        slot.clear();
         Ok(())
     }
 
@@ -66,6 +66,17 @@ where
         let slot = self.inbox.get_mut(ticket.slot)?;
         let is_its = slot.get().is_some_and(|entry| entry.message_id == ticket.message_id);
         is_its.then_some(slot)
+    }
+
+    /// The number of the next outbox entry, which [`Self::use_outbox_id`] uses up.
+    pub(super) fn next_outbox_id(&self) -> OutboxId {
+        OutboxId(self.meta.get().map_or(0, |meta| meta.next_outbox))
+    }
+
+    pub(super) fn use_outbox_id(&mut self) {
+        if let Some(meta) = self.meta.edit() {
+            meta.next_outbox = meta.next_outbox.saturating_add(1);
+        }
     }
 
     pub(super) fn send_kind(
@@ -103,23 +114,13 @@ where
         let message_id = message_id(membership.tenant_id(), &own_id, to, header_blob, ciphertext);
         let frame =
             ToRelay::Send { recipient: *to, header_blob: header_blob.into(), ciphertext: ciphertext.into() };
-        let frame = encode_frame(&frame).map_err(|_| SendError::Bug)?;
-        slot.mark_changed();
-        let id = self.next_outbox_id();
+        let id = OutboxId(self.meta.get().map_or(0, |meta| meta.next_outbox));
         let about = About::Message { peer: *to, message_id };
-        if let Some(slot) = self.outbox.get_mut(free) {
-            slot.set(OutboxEntry { id, about, frame, transmitted: false });
-        }
+        let outbox = self.outbox.get_mut(free).ok_or(SendError::Bug)?;
+        put_frame(outbox, id, about, &frame).map_err(|_| SendError::Bug)?;
+        slot.mark_changed();
+        self.use_outbox_id();
         Ok(id)
-    }
-
-    pub(super) fn next_outbox_id(&mut self) -> OutboxId {
-        let Some(meta) = self.meta.edit() else {
-            return OutboxId(0);
-        };
-        let id = OutboxId(meta.next_outbox);
-        meta.next_outbox = meta.next_outbox.saturating_add(1);
-        id
     }
 
     /// Takes the outbox entry that `is_its` names out.
@@ -128,15 +129,34 @@ where
         is_its: impl Fn(&OutboxEntry<BODY>) -> bool,
     ) -> Option<(OutboxId, About)> {
         let slot = self.outbox.iter_mut().find(|slot| slot.get().is_some_and(&is_its))?;
-        slot.take().map(|entry| (entry.id, entry.about))
+        let taken = slot.get().map(|entry| (entry.id, entry.about));
+        slot.clear();
+        taken
     }
 }
 
-/// A frame in a buffer of its own.
-pub(super) fn encode_frame<const N: usize>(frame: &ToRelay<'_>) -> Result<Vec<u8, N>, EncodeError> {
-    let mut buffer = Vec::new();
+/// Encodes a frame into an empty slot, where it stays; on an error the slot is empty again.
+pub(super) fn put_frame<const BODY: usize>(
+    slot: &mut Slot<OutboxEntry<BODY>>,
+    id: OutboxId,
+    about: About,
+    frame: &ToRelay<'_>,
+) -> Result<(), EncodeError> {
+    slot.set(OutboxEntry::new(id, about));
+    let encoded = slot.get_mut().ok_or(EncodeError).and_then(|entry| encode_into(&mut entry.frame, frame));
+    if encoded.is_err() {
+        slot.clear();
+    }
+    encoded
+}
+
+/// Encodes a frame into an empty vector in its place.
+pub(super) fn encode_into<const N: usize>(
+    buffer: &mut Vec<u8, N>,
+    frame: &ToRelay<'_>,
+) -> Result<(), EncodeError> {
     buffer.resize_default(N).map_err(|_| EncodeError)?;
-    let len = av_wire::encode(frame, &mut buffer)?.len();
+    let len = av_wire::encode(frame, buffer)?.len();
     buffer.truncate(len);
-    Ok(buffer)
+    Ok(())
 }

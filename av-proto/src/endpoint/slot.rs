@@ -2,50 +2,87 @@
 
 /// A record's place in memory.
 pub(super) struct Slot<T> {
-    value: Option<T>,
+    value: Held<T>,
     changed: bool,
+}
+
+/// An `Option` whose empty value is all zeros: an empty endpoint in a `static` then costs RAM and no flash. The
+/// representation keeps the compiler from hiding "empty" in some invalid value of `T`.
+#[repr(u8)]
+pub(super) enum Held<T> {
+    Empty = 0,
+    Full(T) = 1,
+}
+
+impl<T> Held<T> {
+    pub(super) const fn get(&self) -> Option<&T> {
+        match self {
+            Self::Empty => None,
+            Self::Full(value) => Some(value),
+        }
+    }
+
+    pub(super) const fn get_mut(&mut self) -> Option<&mut T> {
+        match self {
+            Self::Empty => None,
+            Self::Full(value) => Some(value),
+        }
+    }
 }
 
 impl<T> Slot<T> {
     /// Nothing in it, nothing to tell the store.
-    pub(super) const EMPTY: Self = Self { value: None, changed: false };
+    pub(super) const EMPTY: Self = Self { value: Held::Empty, changed: false };
 
     pub(super) const fn get(&self) -> Option<&T> {
-        self.value.as_ref()
+        self.value.get()
     }
 
     /// Access that is no change of the record: for fields that are not stored, and for work that may fail.
     pub(super) const fn get_mut(&mut self) -> Option<&mut T> {
-        self.value.as_mut()
+        self.value.get_mut()
     }
 
     /// Access that changes the record.
     pub(super) const fn edit(&mut self) -> Option<&mut T> {
-        if self.value.is_some() {
+        let value = self.value.get_mut();
+        if value.is_some() {
             self.changed = true;
         }
-        self.value.as_mut()
+        value
     }
 
     pub(super) const fn is_empty(&self) -> bool {
-        self.value.is_none()
+        matches!(self.value, Held::Empty)
     }
 
     pub(super) fn set(&mut self, value: T) {
-        self.value = Some(value);
+        self.value = Held::Full(value);
         self.changed = true;
     }
 
     /// Takes the record out; unless another is set, the store deletes it.
     pub(super) fn take(&mut self) -> Option<T> {
-        let value = self.value.take();
-        self.changed |= value.is_some();
-        value
+        match core::mem::replace(&mut self.value, Held::Empty) {
+            Held::Empty => None,
+            Held::Full(value) => {
+                self.changed = true;
+                Some(value)
+            }
+        }
+    }
+
+    /// Empties the slot where it is, without moving what it held.
+    pub(super) fn clear(&mut self) {
+        if !self.is_empty() {
+            self.value = Held::Empty;
+            self.changed = true;
+        }
     }
 
     /// Fills the slot with what the store holds.
     pub(super) fn restore(&mut self, value: T) {
-        self.value = Some(value);
+        self.value = Held::Full(value);
         self.changed = false;
     }
 

@@ -88,6 +88,6 @@ where
 
     /// Whether the present connection is authenticated.
     pub fn is_authenticated(&self) -> bool {
-        self.link.as_ref().is_some_and(|link| link.authenticated)
+        self.link.get().is_some_and(|link| link.authenticated)
     }
 }
