@@ -4,7 +4,9 @@ use av_wire::layout::Reader;
 
 use super::{Party, confirmed, pair, unopened_pair};
 use crate::crypto::XChaCha20Poly1305;
+use crate::limits::MAX_CHAIN_MESSAGES;
 use crate::ratchet::Session;
+use crate::ratchet::state::{Sending, State};
 
 type Small = Party<XChaCha20Poly1305, 16>;
 
@@ -77,6 +79,42 @@ fn a_record_with_more_skipped_keys_than_there_is_room_for_is_refused() {
     let record = b.record();
     assert!(Session::<XChaCha20Poly1305, 4>::read(&mut Reader::new(&record)).is_err());
     assert!(Session::<XChaCha20Poly1305, 5>::read(&mut Reader::new(&record)).is_ok());
+}
+
+/// A record of a state that no steps lead to is damaged, whoever wrote it.
+#[test]
+fn a_record_that_contradicts_itself_is_refused() {
+    let of_initiator = || confirmed::<XChaCha20Poly1305, 16>(1).0;
+    let of_responder = || confirmed::<XChaCha20Poly1305, 16>(1).1;
+    let of_opening = || unopened_pair::<XChaCha20Poly1305, 16>(1).1;
+    let of_unconfirmed = || pair::<XChaCha20Poly1305, 16>(1).0;
+    let refused = |mut party: Small, change: &dyn Fn(&mut State)| {
+        let read =
+            |party: &Small| Session::<XChaCha20Poly1305, 16>::read(&mut Reader::new(&party.record())).is_ok();
+        assert!(read(&party));
+        change(&mut party.session.state);
+        !read(&party)
+    };
+    assert!(refused(of_initiator(), &|state| state.mode = 2));
+    assert!(refused(of_initiator(), &|state| state.chains = 0));
+    assert!(refused(of_initiator(), &|state| state.receiving = None));
+    assert!(refused(of_unconfirmed(), &|state| state.chains = 1));
+    assert!(refused(of_unconfirmed(), &|state| state.is_initiator = false));
+    assert!(refused(of_unconfirmed(), &|state| state.sending = Sending::Due));
+    assert!(refused(of_opening(), &|state| state.is_initiator = true));
+    let prelude = of_unconfirmed().session.state.prelude;
+    assert!(prelude.is_some());
+    assert!(refused(of_initiator(), &|state| state.prelude = prelude));
+    assert!(refused(of_opening(), &|state| state.prelude = prelude));
+    let past_the_end = |state: &mut State| {
+        let Sending::Chain(chain) = &mut state.sending else { panic!("it has sent") };
+        chain.next = MAX_CHAIN_MESSAGES + 1;
+    };
+    assert!(refused(of_responder(), &past_the_end));
+    let past_the_end = |state: &mut State| {
+        state.receiving.as_mut().expect("it has received").next = MAX_CHAIN_MESSAGES + 1;
+    };
+    assert!(refused(of_responder(), &past_the_end));
 }
 
 #[cfg(feature = "aes-gcm")]

@@ -108,7 +108,54 @@ fn a_suite_byte_other_than_the_session_s_is_refused_before_any_key_is_tried() {
         changed.header_blob[1] = suite;
         assert_eq!(b.refuse(&changed), RatchetError::Malformed);
     }
+    // A whole message of the other suite, with its shorter nonce.
+    let mut other = Message { header_blob: vec![7; 2 + 12 + 56], ..message };
+    other.header_blob[..2].copy_from_slice(&[1, 2]);
+    assert!(super::HeaderBlob::parse(&other.header_blob).is_ok());
+    assert_eq!(b.refuse(&other), RatchetError::Malformed);
     assert_eq!(super::TAGS.get(), before);
+}
+
+/// A header blob with this prelude, and nothing genuine behind it.
+fn with_prelude(prelude: &av_wire::message::Prelude<'_>) -> Vec<u8> {
+    let mut buffer = vec![0; 4_096];
+    let encoded = av_wire::encode(prelude, &mut buffer).expect("fits");
+    let mut header_blob = vec![2, 1];
+    header_blob.extend(u16::try_from(encoded.len()).expect("short").to_be_bytes());
+    header_blob.extend(encoded);
+    header_blob.extend([7; 24 + 56]);
+    header_blob
+}
+
+#[test]
+fn a_prelude_that_no_message_of_this_version_has_is_malformed() {
+    let longest = vec![7; av_wire::chain::MAX_CHAIN_BYTES];
+    let prelude = av_wire::message::Prelude {
+        generation: u32::MAX,
+        mode: 1,
+        ephemeral: [9; 32],
+        signed_prekey: u32::MAX,
+        one_time_prekey: Some(u32::MAX),
+        kem_key: None,
+        kem_ciphertext: None,
+        initiator: longest[..].into(),
+    };
+    let largest = with_prelude(&prelude);
+    assert_eq!(largest.len(), crate::limits::MAX_HEADER_BLOB);
+    assert!(super::HeaderBlob::parse(&largest).is_ok());
+    let too_long = vec![7; longest.len() + 1];
+    let refused = [
+        av_wire::message::Prelude { initiator: too_long[..].into(), ..prelude },
+        av_wire::message::Prelude { initiator: b"id"[..].into(), kem_key: Some(1), ..prelude },
+        av_wire::message::Prelude {
+            initiator: b"id"[..].into(),
+            kem_ciphertext: Some(b"ct"[..].into()),
+            ..prelude
+        },
+    ];
+    for prelude in refused {
+        assert_eq!(super::HeaderBlob::parse(&with_prelude(&prelude)).err(), Some(RatchetError::Malformed));
+    }
 }
 
 #[test]
@@ -159,7 +206,7 @@ fn a_buffer_that_is_too_small_changes_nothing() {
             let refused = party.session.encrypt(&mut party.rng, super::INITIATOR, 1, b"text", 32, &mut out);
             assert_eq!(refused, Err(RatchetError::Length), "{len} of {needed} bytes");
         }
-        let mut out = vec![0; needed];
+        let mut out = vec![0; needed + 4_096];
         for block in [0, 1_025, usize::MAX] {
             let refused =
                 party.session.encrypt(&mut party.rng, super::INITIATOR, 1, b"text", block, &mut out);
