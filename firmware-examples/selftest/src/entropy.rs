@@ -1,23 +1,27 @@
-//! Random bytes of the machine that runs the emulator. A board has its own generator behind a health test.
+//! Random bytes: the emulator's host seeds a generator for each device. A board seeds it from its own noise source,
+//! behind a health test.
 
-use semihosting::{
-    fs::File,
-    io::{self, Read},
-};
+use chacha20::ChaCha20Rng;
+use rand_core::SeedableRng;
+use semihosting::fs::File;
+use semihosting::io::Read;
 
-/// Fills `out` from the host's `/dev/urandom`.
+use crate::Failure;
+
+/// A ChaCha20 generator with 32 bytes of the host's `/dev/urandom` as its seed, so that no two runs share a key.
 ///
 /// # Errors
-/// What the emulator answers when the file cannot be opened or ends early; `out` must not be used then.
-pub fn fill(out: &mut [u8]) -> io::Result<()> {
-    let mut source = File::open(c"/dev/urandom")?;
-    let mut rest = out;
+/// [`Failure`] when the host lends no random bytes.
+pub fn seeded() -> Result<ChaCha20Rng, Failure> {
+    const FAILURE: Failure = Failure("the emulator lends no /dev/urandom");
+    let mut seed = [0; 32];
+    let mut source = File::open(c"/dev/urandom").map_err(|_| FAILURE)?;
+    let mut rest = &mut seed[..];
     while !rest.is_empty() {
-        let taken = source.read(rest)?;
-        if taken == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
+        match source.read(rest) {
+            Ok(taken) if taken > 0 => rest = rest.get_mut(taken..).unwrap_or_default(),
+            Ok(_) | Err(_) => return Err(FAILURE),
         }
-        rest = rest.get_mut(taken..).unwrap_or_default();
     }
-    Ok(())
+    Ok(ChaCha20Rng::from_seed(seed))
 }

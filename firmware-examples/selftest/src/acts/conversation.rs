@@ -1,0 +1,71 @@
+//! A conversation in which something goes wrong with every message.
+
+use av_proto::testing::Side;
+use semihosting::println;
+
+use crate::application::other;
+use crate::fault::{Fault, Faults};
+use crate::world::{BOTH, World};
+use crate::{Failure, require};
+
+/// Turns of the sender while a message goes over: it stores it, sends it, takes the relay's word, stores that.
+const SENDER_TURNS: u8 = 4;
+/// Turns of the receiver: it takes the message, stores it, delivers it, stores that, acknowledges.
+const RECEIVER_TURNS: u8 = 5;
+/// Seconds between two messages.
+const PAUSE: u32 = 7;
+
+/// In place of each turn of the sender and of the receiver the connection is lost, or the power: 36 messages, 18
+/// from each side.
+///
+/// # Errors
+/// [`Failure`], after a line that says what went wrong where.
+pub fn with_faults(world: &mut World) -> Result<(), Failure> {
+    for fault in Fault::ALL {
+        for turn in 0..SENDER_TURNS {
+            for from in BOTH {
+                say_with_fault(world, from, from, turn, fault)?;
+            }
+        }
+        for turn in 0..RECEIVER_TURNS {
+            for from in BOTH {
+                say_with_fault(world, from, other(from), turn, fault)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn say_with_fault(
+    world: &mut World,
+    from: Side,
+    struck: Side,
+    turn: u8,
+    fault: Fault,
+) -> Result<(), Failure> {
+    let mut faults = Faults::at(struck, turn, fault);
+    let result = world
+        .wait(PAUSE)
+        .and_then(|()| world.say(from, &mut faults))
+        .and_then(|()| require(faults.have_struck(), "the fault did not strike"));
+    world.forget_events();
+    result.inspect_err(|_| println!("\nmessage of {from:?}: {fault:?} in place of turn {turn} of {struck:?}"))
+}
+
+/// Both restart; each has heard what the other said, and nothing waits anywhere.
+///
+/// # Errors
+/// [`Failure`].
+pub fn is_complete(world: &mut World) -> Result<(), Failure> {
+    for side in BOTH {
+        world.restart(side)?;
+        world.connect(side)?;
+        world.run(&BOTH, &mut Faults::none())?;
+    }
+    for side in BOTH {
+        require(world.has_all_heard(side), "a message is lost")?;
+        require(world.office.waiting(side) == 0, "an inbox entry is not acknowledged")?;
+        require(world.device(side).endpoint.outbox_len() == 0, "a frame is not accepted")?;
+    }
+    Ok(())
+}
