@@ -80,7 +80,7 @@ impl Approve {
             }
             match request.verdict {
                 RequestVerdict::TagVerified if self.is_meant(request) => candidates.push(request),
-                RequestVerdict::Attack | RequestVerdict::TokenLeaked { .. } => alarm = Some(request),
+                _ if is_alarm(request) => alarm = Some(request),
                 _ => {}
             }
         }
@@ -118,6 +118,16 @@ pub(crate) fn is_named(request: &RequestView, wanted: &str) -> bool {
 
 /// What the relay holds for this tenant, and what this device makes of each.
 pub(crate) async fn list(owner: &mut Owner, patience: Patience) -> Result<Vec<RequestView>, Failure> {
+    let requests = list_once(owner, patience).await?;
+    // A request can void one that stood before it in the same list; the next list says so of both.
+    if requests.iter().any(is_alarm) { list_once(owner, patience).await } else { Ok(requests) }
+}
+
+fn is_alarm(request: &RequestView) -> bool {
+    matches!(request.verdict, RequestVerdict::Attack | RequestVerdict::TokenLeaked { .. })
+}
+
+async fn list_once(owner: &mut Owner, patience: Patience) -> Result<Vec<RequestView>, Failure> {
     owner.list_pending().await?;
     let mut requests = Vec::new();
     wait_with(patience, owner, |event| match event {
@@ -215,13 +225,9 @@ fn show(request: &RequestView) -> Result<(), Failure> {
 }
 
 fn alarm_failure(request: &RequestView) -> Failure {
-    let device = request.device_id;
-    match request.verdict {
-        RequestVerdict::Attack => {
-            Failure::refused(format!("ATTACK on an enrollment, nothing was approved; av reject {device}"))
-        }
-        _ => Failure::refused(format!("TOKEN LEAKED, nothing was approved; av reject {device}")),
-    }
+    let what =
+        if request.verdict == RequestVerdict::Attack { "ATTACK on an enrollment" } else { "TOKEN LEAKED" };
+    Failure::refused(format!("{what}: nothing was approved; turn the requests down with av reject ID"))
 }
 
 fn title(request: &RequestView) -> String {

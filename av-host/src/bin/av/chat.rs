@@ -14,7 +14,7 @@ use crate::Global;
 use crate::failure::{Failure, explain};
 use crate::peer;
 use crate::session::{finish, interrupted, open, refusal};
-use crate::terminal::{Escaped, complain, say};
+use crate::terminal::{Escaped, hint, say};
 
 /// Send lines, and print what comes
 #[derive(Args)]
@@ -151,7 +151,7 @@ impl Conversation {
                 Err(Error::Send(SendError::OutboxFull | SendError::NotReady)) => return Ok(()),
                 Err(Error::Send(SendError::TooLong)) => {
                     self.refused = Some(Failure::failed("a line was too long and was not sent: split it"));
-                    complain!("not sent, longer than the peer takes: {} bytes", line.len());
+                    hint!("not sent, longer than the peer takes: {} bytes", line.len());
                 }
                 Err(Error::Send(error @ SendError::PeerNotActive)) => return Err(Failure::refused(error)),
                 Err(error) => return Err(error.into()),
@@ -177,7 +177,7 @@ impl Conversation {
             }
             Notice::Event(Event::Refused(id, code)) => {
                 self.on_the_way.retain(|waiting| *waiting != id);
-                complain!("not delivered: {}", explain(code));
+                hint!("not delivered: {}", explain(code));
                 self.refused = Some(Failure::refused_with("a message was not taken", code));
             }
             Notice::Event(Event::Authenticated) => self.was_lost = false,
@@ -188,7 +188,7 @@ impl Conversation {
             // Said once: it keeps trying, and what is typed meanwhile is kept.
             Notice::Disconnected(error) if !self.was_lost => {
                 self.was_lost = true;
-                complain!("{error}; trying again, and what you type is kept");
+                hint!("{error}; trying again, and what you type is kept");
             }
             Notice::Disconnected(_) => {}
         }

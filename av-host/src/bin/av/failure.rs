@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use av_host::Error;
 
-use crate::terminal::complain;
+use crate::terminal::hint;
 use av_host::av_proto::wire::RefusalCode;
 use av_host::store::StoreError;
 use av_host::transport::TransportError;
@@ -66,7 +66,7 @@ impl Failure {
 
     /// Prints the sentence and gives the exit code.
     pub(crate) fn report(self) -> ExitCode {
-        complain!("{}", self.message);
+        hint!("{}", self.message);
         ExitCode::from(self.code as u8)
     }
 }

@@ -10,7 +10,7 @@ use clap::Args;
 use crate::Global;
 use crate::failure::Failure;
 use crate::session::{wait_for, with_owner};
-use crate::terminal::say;
+use crate::terminal::{hint, say};
 
 /// Make a single-use invite
 #[derive(Args)]
@@ -45,14 +45,11 @@ impl Invite {
             let url =
                 InviteUrl { token, origin: identity.origin, link_key: None, owner: Some(identity.device_id) };
             if role == Role::Owner {
-                say!("This invite is for an OWNER: its device will be able to invite, approve and revoke.")?;
+                hint!("this invite is for an OWNER: its device will be able to invite, approve and revoke");
             }
-            say!("{url}")?;
-            say!("{}", url.token)?;
-            say!(
-                "Good once, for {}. Next: av approve --wait",
-                humantime::format_duration(Duration::from_secs(u64::from(self.expires)))
-            )?;
+            say!("{url}\n{}", url.token)?;
+            let lifetime = humantime::format_duration(Duration::from_secs(u64::from(self.expires)));
+            hint!("good once, for {lifetime}. Next: av approve --wait");
             Ok(())
         })
         .await

@@ -1,7 +1,7 @@
 //! `av revoke`, `av suspend`, `av resume`: an owner's signed word on a device.
 
-use av_host::av_proto::Event;
 use av_host::av_proto::wire::statement::Verdict;
+use av_host::av_proto::{Event, Standing};
 use clap::Args;
 
 use crate::Global;
@@ -35,6 +35,12 @@ impl Target {
         with_owner(global, async |owner| {
             let peers = owner.device().peers().await?;
             let peer = peer::find(&peers, &self.peer)?;
+            if peer.standing == Standing::Revoked {
+                let name = Escaped(&peer.name);
+                return Err(Failure::refused(format!(
+                    "{name} is revoked, which is final; av invite enrolls it anew"
+                )));
+            }
             match verdict {
                 Verdict::Revoked => owner.revoke(peer.device_id).await?,
                 Verdict::Suspended => owner.suspend(peer.device_id).await?,

@@ -3,6 +3,11 @@
 use std::fmt::{self, Write as _};
 use std::io::{self, BufRead, IsTerminal, Write};
 
+use zeroize::Zeroizing;
+
+/// Bytes of the longest lines that carry a secret: an invite's URL and text.
+const LINE: usize = 1_024;
+
 /// Prints one line on stdout at once, so that a pipe sees it when it happens.
 macro_rules! say {
     ($($argument:tt)*) => {
@@ -12,22 +17,25 @@ macro_rules! say {
 pub(crate) use say;
 
 /// Prints one line on stderr, for the person rather than for a script.
-macro_rules! complain {
+macro_rules! hint {
     ($($argument:tt)*) => {
-        $crate::terminal::print_complaint(format_args!($($argument)*))
+        $crate::terminal::print_hint(format_args!($($argument)*))
     };
 }
-pub(crate) use complain;
+pub(crate) use hint;
 
-/// What [`complain!`] does. Where nobody can read it there is nobody to tell that either.
-pub(crate) fn print_complaint(line: fmt::Arguments<'_>) {
+/// What [`hint!`] does. Where nobody can read it there is nobody to tell that either.
+pub(crate) fn print_hint(line: fmt::Arguments<'_>) {
     let _ = writeln!(io::stderr().lock(), "av: {line}");
 }
 
-/// What [`say!`] does.
+/// What [`say!`] does: in one piece, so that a reader who is content with the beginning does not break the rest.
 pub(crate) fn print_line(line: fmt::Arguments<'_>) -> io::Result<()> {
+    // Wiped, since invites and the recovery key pass through here; with room enough never to be moved for them.
+    let mut text = Zeroizing::new(String::with_capacity(LINE));
+    writeln!(text, "{line}").map_err(io::Error::other)?;
     let mut stdout = io::stdout().lock();
-    writeln!(stdout, "{line}")?;
+    stdout.write_all(text.as_bytes())?;
     stdout.flush()
 }
 

@@ -80,6 +80,9 @@ struct Work<'h> {
     /// An answer for which the outbox has no room, or the peer no session yet.
     unsent: Option<(Message, Vec<u8>)>,
     was_lost: bool,
+    /// The relay, or an owner's statement, said that this agent is out; the relay's closing confirms it. A statement
+    /// alone may be an old one: a suspension that was lifted while the agent was away.
+    was_put_out: bool,
 }
 
 async fn serve(agent: &mut Agent, handler: &Handler, config: &Config) -> Result<(), Failure> {
@@ -94,6 +97,7 @@ async fn serve(agent: &mut Agent, handler: &Handler, config: &Config) -> Result<
         answering: None,
         unsent: None,
         was_lost: false,
+        was_put_out: false,
     };
     loop {
         work.begin();
@@ -179,8 +183,17 @@ impl<'h> Work<'h> {
 
     async fn take(&mut self, agent: &mut Agent, notice: Notice, config: &Config) -> Result<(), Failure> {
         match notice {
-            Notice::Message(message) => self.waiting.push_back(message),
+            Notice::Message(message) => {
+                self.was_put_out = false;
+                self.waiting.push_back(message);
+            }
             Notice::Event(event) => self.tell(agent, event, config).await?,
+            Notice::Disconnected(_) if self.was_put_out => {
+                return Err(Failure::refused(
+                    "the relay does not let this agent in: its owner revoked it, or suspended it. After a revocation \
+                     it needs a new invite and a new state; after a suspension, start it again once it is resumed",
+                ));
+            }
             Notice::Disconnected(error) => {
                 // Said once: it keeps trying.
                 if !self.was_lost {
@@ -203,15 +216,10 @@ impl<'h> Work<'h> {
             Event::EnrollmentEnded(reason) => return Err(ended(reason, config)),
             Event::Authenticated => {
                 say!("connected")?;
-                self.was_lost = false;
+                (self.was_lost, self.was_put_out) = (false, false);
                 self.peers = agent.device().peers().await?;
             }
-            Event::NotAuthorized => {
-                return Err(Failure::refused(
-                    "the relay does not let this agent in: its owner revoked it, or suspended it. After a revocation \
-                     it needs a new invite and a new state; after a suspension, start it again once it is resumed",
-                ));
-            }
+            Event::NotAuthorized => self.was_put_out = true,
             Event::Superseded => {
                 return Err(Failure::failed(
                     "another process runs as this agent, from a copy of its state; end one of them",
