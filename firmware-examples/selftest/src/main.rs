@@ -93,7 +93,7 @@ fn play(
     }
     world.gauge.print();
     let (used, room) = stack::high_water();
-    println!("stack of the image at its deepest: {used} of {room} bytes");
+    println!("stack of the image, with the test's own frames: {used} of {room} bytes");
     println!(
         "RAM: {} bytes an endpoint, {} a store's image at its fullest, {} the post office",
         size_of::<SmallEndpoint>(),

@@ -196,8 +196,8 @@ impl World {
         self.owner.application.count() + self.agent.application.count()
     }
 
-    /// Begins anew to note events; what was refused is counted.
-    pub fn forget_events(&mut self) {
+    /// Counts what was refused, and begins anew to note events.
+    pub fn count_events(&mut self) {
         for device in [&mut self.owner, &mut self.agent] {
             let is_refusal = |event: &&Event| matches!(event, Event::MessageRejected { .. });
             self.refused += device.events.iter().filter(is_refusal).count();

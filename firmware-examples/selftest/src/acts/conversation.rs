@@ -43,13 +43,21 @@ fn say_with_fault(
     turn: u8,
     fault: Fault,
 ) -> Result<(), Failure> {
+    // A sender that does not know the relay's word sends the message again, and the receiver gets a second copy.
+    let is_sent_twice = struck == from && (turn == 2 || (turn == 3 && fault == Fault::Restart));
+    let refused_before = world.refused;
     let mut faults = Faults::at(struck, turn, fault);
     let result = world
         .wait(PAUSE)
         .and_then(|()| world.say(from, &mut faults))
         .and_then(|()| require(faults.have_struck(), "the fault did not strike"));
-    world.forget_events();
-    result.inspect_err(|_| println!("\nmessage of {from:?}: {fault:?} in place of turn {turn} of {struck:?}"))
+    world.count_events();
+    result
+        .and_then(|()| {
+            let refused = world.refused - refused_before;
+            require(refused == usize::from(is_sent_twice), "another number of copies was refused than sent")
+        })
+        .inspect_err(|_| println!("\nmessage of {from:?}: {fault:?} in place of turn {turn} of {struck:?}"))
 }
 
 /// Both restart; each has heard what the other said, and nothing waits anywhere.
