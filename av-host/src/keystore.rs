@@ -7,9 +7,9 @@
 //!
 //! Either gives 64 bytes: the key of the records, and a check that tells a wrong passphrase from a damaged file.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use argon2::{Algorithm, Argon2, Params, Version};
@@ -18,7 +18,7 @@ use blake2::digest::FixedOutput;
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::store::sync_entry;
+use crate::files::write_new;
 
 /// KiB that one guess at a passphrase costs: 64 MiB, the second recommended choice of RFC 9106 section 4, which a
 /// small server has to spare and a graphics card does not have a thousand times.
@@ -234,12 +234,8 @@ fn make_key_file(path: &Path) -> Result<Zeroizing<[u8; KEY_FILE_LEN]>, KeyError>
     let failed = |source| KeyError::KeyFile { path: path.to_owned(), source };
     let mut key = Zeroizing::new([0; KEY_FILE_LEN]);
     getrandom::fill(&mut key[..]).map_err(|error| KeyError::Derivation(error.to_string()))?;
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
     // On disk before the first record is sealed under it.
-    file.write_all(&key[..])
-        .and_then(|()| file.sync_all())
-        .and_then(|()| sync_entry(path))
-        .map_err(failed)?;
+    write_new(path, &key[..]).map_err(failed)?;
     Ok(key)
 }
 

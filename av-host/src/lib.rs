@@ -35,6 +35,7 @@ mod clock;
 mod device;
 mod driver;
 mod error;
+pub mod files;
 pub mod keystore;
 mod notice;
 mod owner;

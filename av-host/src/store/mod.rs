@@ -25,6 +25,7 @@ pub use error::StoreError;
 use header::{FORMAT, HEADER, Header, HeaderError};
 use staged::StagedFile;
 
+use crate::files::sync_entry;
 use crate::keystore::{KeyDerivation, StoreKey, Unlock};
 
 const RECORDS: TableDefinition<'_, [u8; 3], &[u8]> = TableDefinition::new("records");
@@ -241,15 +242,6 @@ impl Inspection {
         self.staged.accept().map_err(StoreError::not_writable(&self.store.path))?;
         Ok(self.store)
     }
-}
-
-/// Makes the entry of a new file durable in the directory that it stands in.
-///
-/// # Errors
-/// What the operating system says.
-pub fn sync_entry(file: &Path) -> io::Result<()> {
-    let parent = file.parent().filter(|parent| !parent.as_os_str().is_empty());
-    File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
 }
 
 fn builder() -> Builder {

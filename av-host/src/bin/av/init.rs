@@ -1,15 +1,15 @@
 //! `av init`: found a tenant.
 
-use std::fs::OpenOptions;
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use av_host::av_proto::wire::{Origin, Role};
 use av_host::av_proto::{EndReason, Event, Phase, RecoveryKey};
-use av_host::store::{Store, sync_entry};
+use av_host::files::write_new;
+use av_host::store::Store;
 use av_host::{Owner, StoredDevice, transport};
 use clap::Args;
+use zeroize::Zeroizing;
 
 use crate::failure::Failure;
 use crate::lock::unlock;
@@ -117,14 +117,12 @@ fn show_recovery_key(key: &RecoveryKey) -> io::Result<()> {
 }
 
 fn write_recovery_file(path: &Path, key: &RecoveryKey) -> Result<(), Failure> {
-    let attempt = || {
+    let written = key.reveal(|text| {
+        let line = Zeroizing::new(format!("{text}\n"));
         // Never over another tenant's key.
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-        key.reveal(|text| writeln!(file, "{text}"))?;
-        file.sync_all()?;
-        sync_entry(path)
-    };
-    attempt().map_err(|error| match error.kind() {
+        write_new(path, line.as_bytes())
+    });
+    written.map_err(|error| match error.kind() {
         io::ErrorKind::AlreadyExists => Failure::usage(format!(
             "{} exists, and may hold another tenant's recovery key: name another --recovery-file",
             path.display()
