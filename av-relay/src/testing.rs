@@ -8,7 +8,7 @@ use std::future::Future;
 use std::time::{Duration, Instant};
 
 pub(crate) use self::cluster::{TestCluster, binaries, scratch_folder, shared};
-pub(crate) use self::device::{TestDevice, random, statement_by};
+pub(crate) use self::device::{TestDevice, random};
 pub(crate) use self::tenant::{ORIGIN, Tenant, certify_by_root, enroll, relay};
 
 /// Long enough for a machine that has other things to do.

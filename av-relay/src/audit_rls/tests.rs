@@ -128,7 +128,7 @@ fn bypasses() -> Vec<Bypass> {
         ),
         bypass(
             "CREATE TABLE public.aside (x int); GRANT SELECT ON public.aside TO av_app",
-            "may select public.aside",
+            "may select aside",
             "DROP TABLE public.aside",
         ),
         bypass(
@@ -192,13 +192,16 @@ async fn every_way_around_row_security_is_seen() {
         superuser.batch_execute(&close).await.unwrap();
         audit(&app).await.unwrap();
     }
+    superuser.batch_execute("SET ROLE av_app").await.unwrap();
+    let error = audit(&superuser).await.unwrap_err().to_string();
+    assert!(error.contains("the session logged in as postgres and acts as av_app"), "{error}");
+    assert!(error.contains("role postgres is a superuser"), "{error}");
 }
 
 /// Each policy is dropped in turn, weakened in turn, and narrowed to another role in turn.
 #[tokio::test]
 async fn every_table_needs_exactly_its_policies() {
-    let cluster = TestCluster::start();
-    Store::open(&cluster.endpoint).await.unwrap();
+    let (cluster, _relay) = relay().await;
     let owner = cluster.owner().await;
     let app = cluster.connect(APP_ROLE).await;
     for table in cluster.tables(&owner).await {
@@ -235,17 +238,6 @@ async fn the_owner_role_would_not_pass() {
     let (cluster, _relay) = relay().await;
     let error = audit(&cluster.owner().await).await.unwrap_err().to_string();
     assert!(error.contains("role av_owner owns av.messages"), "{error}");
-}
-
-#[tokio::test]
-async fn a_session_that_acts_as_another_role_would_not_pass() {
-    let cluster = TestCluster::start();
-    Store::open(&cluster.endpoint).await.unwrap();
-    let superuser = superuser(&cluster).await;
-    superuser.batch_execute("SET ROLE av_app").await.unwrap();
-    let error = audit(&superuser).await.unwrap_err().to_string();
-    assert!(error.contains("the session logged in as postgres and acts as av_app"), "{error}");
-    assert!(error.contains("role postgres is a superuser"), "{error}");
 }
 
 /// Opens the door to the superuser that the cluster keeps shut, as somebody with the account's rights could.

@@ -89,3 +89,6 @@ pub(crate) async fn serve(relay: Relay, websocket: HyperWebsocket, mut drain: Dr
     tracing::debug!(?end, "connection ends");
     socket.end(end).await;
 }
+
+#[cfg(test)]
+mod tests;
