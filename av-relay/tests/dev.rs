@@ -1,5 +1,7 @@
 //! `av-relay dev` as a process: how it starts, what it says when it cannot, and what it leaves behind.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test says what it expects by panicking")]
+
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
