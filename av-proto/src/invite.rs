@@ -14,7 +14,7 @@ use rand_core::CryptoRng;
 use crate::crockford::{self, TextError};
 use crate::crypto::Secret;
 pub use crate::limits::{NAME_MAX, PLATFORM_MAX};
-pub use keys::InviteKeys;
+pub use keys::{InviteKeys, is_plain};
 pub use url::{InviteUrl, InviteUrlError};
 
 /// Before the text.

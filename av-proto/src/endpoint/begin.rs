@@ -11,7 +11,7 @@ use super::{Endpoint, Phase};
 use crate::Now;
 use crate::crypto::Aead;
 use crate::enroll::{RecoveryKey, Requested};
-use crate::invite::{InviteText, NAME_MAX};
+use crate::invite::{InviteText, NAME_MAX, is_plain};
 use crate::keys::{Identity, Prekeys};
 use crate::limits::ONE_TIME_PREKEYS;
 
@@ -124,6 +124,6 @@ where
 }
 
 fn valid_name(name: &str) -> Result<String<NAME_MAX>, EndpointError> {
-    let is_plain = !name.is_empty() && !name.chars().any(char::is_control);
-    is_plain.then(|| name.try_into().ok()).flatten().ok_or(EndpointError::InvalidName)
+    let is_fit = !name.is_empty() && is_plain(name);
+    is_fit.then(|| name.try_into().ok()).flatten().ok_or(EndpointError::InvalidName)
 }

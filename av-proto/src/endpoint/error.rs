@@ -90,7 +90,7 @@ impl fmt::Display for EndpointError {
             Self::NotActive => "this device is not active yet",
             Self::NotOwner => "only an owner's device may do this",
             Self::Unknown => "there is no such peer or request",
-            Self::InvalidName => "a name has 1 to 40 bytes and no control characters",
+            Self::InvalidName => "a name has 1 to 40 bytes and no control or invisible characters",
             Self::Full => "there is no room for another one",
             Self::TicketUsed => "this message was already confirmed",
             Self::Bug => "internal error: something did not fit",

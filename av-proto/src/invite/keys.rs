@@ -187,10 +187,26 @@ impl InviteKeys {
     }
 }
 
-/// Whether a text can be printed on a terminal as it is: no control character, which also rules out the separator.
-fn is_plain(text: &str) -> bool {
-    !text.chars().any(char::is_control)
+/// Whether a name can be shown to a person as it is: no control character, which also rules out the separator, and
+/// nothing that is invisible or turns the direction of what follows, so that no name looks like another line.
+pub fn is_plain(text: &str) -> bool {
+    !text
+        .chars()
+        .any(|character| character.is_control() || INVISIBLE.iter().any(|range| range.contains(&character)))
 }
+
+/// Soft hyphen, zero-width and direction marks, line and paragraph separators, embeddings, isolates, invisible
+/// operators, byte order mark, tags.
+const INVISIBLE: [core::ops::RangeInclusive<char>; 8] = [
+    '\u{ad}'..='\u{ad}',
+    '\u{61c}'..='\u{61c}',
+    '\u{180e}'..='\u{180e}',
+    '\u{200b}'..='\u{200f}',
+    '\u{2028}'..='\u{202e}',
+    '\u{2060}'..='\u{206f}',
+    '\u{feff}'..='\u{feff}',
+    '\u{e0000}'..='\u{e007f}',
+];
 
 fn text<const N: usize>(bytes: &[u8]) -> Result<String<N>, CryptoError> {
     let text = str::from_utf8(bytes).map_err(|_| CryptoError)?;

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use av_host::av_proto::invite::is_plain;
 use av_host::av_proto::limits::NAME_MAX;
 
 use crate::Global;
@@ -26,11 +27,11 @@ pub(crate) fn directory(global: &Global) -> Result<PathBuf, Failure> {
 
 /// A name that a device can have.
 pub(crate) fn device_name(text: &str) -> Result<String, String> {
-    let fits = (1..=NAME_MAX).contains(&text.len()) && !text.chars().any(char::is_control);
+    let fits = (1..=NAME_MAX).contains(&text.len()) && is_plain(text);
     if fits {
         Ok(text.to_owned())
     } else {
-        Err(format!("a name has 1 to {NAME_MAX} bytes and no control characters"))
+        Err(format!("a name has 1 to {NAME_MAX} bytes and no control or invisible characters"))
     }
 }
 

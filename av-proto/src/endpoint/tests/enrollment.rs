@@ -273,7 +273,7 @@ fn only_an_owner_invites_and_only_an_empty_endpoint_begins() {
     let origin = origin();
     assert!(agent.endpoint.found(NOW, &mut agent.rng, &origin, "x").is_err());
     let mut fresh = Device::new(Side::Owner, 9);
-    for name in ["", "a\nb", "a name of more than forty bytes is not taken"] {
+    for name in ["", "a\nb", "a\u{202e}b", "a\u{200b}b", "a name of more than forty bytes is not taken"] {
         assert!(fresh.endpoint.found(NOW, &mut fresh.rng, &origin, name).is_err(), "{name:?}");
     }
 }

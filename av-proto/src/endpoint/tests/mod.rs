@@ -58,7 +58,7 @@ impl Device {
     fn new(side: Side, seed: u8) -> Self {
         Self {
             side,
-            endpoint: Box::new(SmallEndpoint::new()),
+            endpoint: Box::default(),
             seal: Seal::new([seed; 32]),
             store: Store::new(),
             rng: ChaCha20Rng::from_seed([seed; 32]),
@@ -73,7 +73,7 @@ impl Device {
 
     /// The process dies; the next one begins with what was stored.
     fn crash(&mut self) {
-        self.endpoint = Box::new(SmallEndpoint::new());
+        *self.endpoint = SmallEndpoint::new();
         self.tickets.clear();
         for (key, sealed) in &self.store {
             let key = RecordKey::from_bytes(key).expect("a key that was stored");
