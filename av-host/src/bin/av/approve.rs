@@ -47,7 +47,7 @@ impl Approve {
             let patience = if self.wait { Patience::Reconnects } else { Patience::OneConnection };
             loop {
                 let requests = list(owner, patience).await?;
-                if let Some(chosen) = self.choose(&requests, &mut shown)? {
+                if let Some(chosen) = self.choose(&requests, &mut shown).await? {
                     return approve(owner, chosen).await;
                 }
                 if !self.wait {
@@ -67,7 +67,7 @@ impl Approve {
     }
 
     /// Shows what is new, and finds the request to approve.
-    fn choose<'r>(
+    async fn choose<'r>(
         &self,
         requests: &'r [RequestView],
         shown: &mut HashSet<DeviceId>,
@@ -93,7 +93,7 @@ impl Approve {
             )),
             (candidates, _) => {
                 for request in candidates {
-                    if confirm(&format!("Approve {}?", title(request)))? {
+                    if confirm(format!("Approve {}?", title(request))).await? {
                         return Ok(Some(request));
                     }
                 }

@@ -70,13 +70,19 @@ pub(crate) fn is_interactive() -> bool {
 }
 
 /// Asks a question whose answer is no unless it is `y` or `yes`.
-pub(crate) fn confirm(question: &str) -> io::Result<bool> {
-    let mut stdout = io::stdout().lock();
-    write!(stdout, "{question} [y/N] ")?;
-    stdout.flush()?;
-    let mut answer = String::new();
-    io::stdin().lock().read_line(&mut answer)?;
-    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+///
+/// Cancel safe: whoever stops waiting may leave; the read itself goes on until there is a line.
+pub(crate) async fn confirm(question: String) -> io::Result<bool> {
+    // Reading blocks, and Ctrl-C has to be noticed meanwhile.
+    let asking = tokio::task::spawn_blocking(move || {
+        let mut stdout = io::stdout().lock();
+        write!(stdout, "{question} [y/N] ")?;
+        stdout.flush()?;
+        let mut answer = String::new();
+        io::stdin().lock().read_line(&mut answer)?;
+        Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+    });
+    asking.await.unwrap_or_else(|error| Err(io::Error::other(error)))
 }
 
 #[cfg(test)]
