@@ -15,7 +15,8 @@ const CAPABILITY_CONDITION: &str = "(lookup_hash = ( SELECT decode(NULLIF(curren
 /// The one table with the second policy.
 const CAPABILITY_TABLE: &str = "invites";
 
-/// A role that skips row security, can become another role, or is not the one it logged in as.
+/// A role that skips row security, can become another role, is not the one it logged in as, or does not begin
+/// with no tenant at all.
 const ROLE_PROBLEMS: &str = "
     SELECT format('role %s %s', r.rolname, flaw) FROM pg_roles r, LATERAL (VALUES
         (r.rolsuper, 'is a superuser'),
@@ -29,7 +30,11 @@ const ROLE_PROBLEMS: &str = "
     WHERE current_user <> session_user
     UNION ALL
     SELECT format('role %s is a member of %s', m.member::regrole, m.roleid::regrole) FROM pg_auth_members m
-    WHERE m.member IN (SELECT oid FROM pg_roles WHERE rolname IN (current_user, session_user))";
+    WHERE m.member IN (SELECT oid FROM pg_roles WHERE rolname IN (current_user, session_user))
+    UNION ALL
+    SELECT format('sessions begin with %s set', setting)
+    FROM unnest(ARRAY['app.tenant_id', 'app.invite_hash']) AS setting
+    WHERE coalesce(current_setting(setting, true), '') <> ''";
 
 /// An owner can switch row security off; an owner with more rights than its tables lends them to views.
 const OWNERSHIP_PROBLEMS: &str = "

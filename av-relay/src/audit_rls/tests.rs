@@ -52,6 +52,11 @@ fn bypasses() -> Vec<Bypass> {
         bypass("GRANT pg_read_all_data TO av_app", "is a member of", "REVOKE pg_read_all_data FROM av_app"),
         bypass("GRANT av_owner TO av_app", "is a member of av_owner", "REVOKE av_owner FROM av_app"),
         bypass(
+            "ALTER ROLE av_app SET app.tenant_id = '00'",
+            "sessions begin with app.tenant_id set",
+            "ALTER ROLE av_app RESET app.tenant_id",
+        ),
+        bypass(
             "ALTER TABLE av.messages NO FORCE ROW LEVEL SECURITY",
             "av.messages does not force",
             "ALTER TABLE av.messages FORCE ROW LEVEL SECURITY",

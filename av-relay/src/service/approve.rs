@@ -100,6 +100,10 @@ impl Relay {
         if !is_first {
             return Ok(());
         }
+        // Whoever approved it may be out by now; then another owner has to.
+        if tx.revoked_owners().await?.contains(&owner) {
+            return Err(Refusal::NotAuthorized);
+        }
         if !tx.activate_device(device_id, signature).await? {
             return Err(Refusal::NotAuthorized);
         }

@@ -56,13 +56,13 @@ impl Relay {
         if header_blob.len().saturating_add(ciphertext.len()).saturating_add(DELIVER_OVERHEAD) > limit {
             return Err(Refusal::TooLarge);
         }
-        if sequence.saturating_sub(acknowledged) > MAX_WAITING {
-            return Err(Refusal::OverQuota);
-        }
         let message = NewMessage { id, sender: actor.device, recipient: *recipient, header_blob, ciphertext };
         if !tx.insert_message(&message, sequence).await? {
             // Accepted before; the number taken above goes back with the transaction.
             return Ok(());
+        }
+        if sequence.saturating_sub(acknowledged) > MAX_WAITING {
+            return Err(Refusal::OverQuota);
         }
         tx.commit().await?;
         self.bus.wake(&actor.tenant, recipient);

@@ -15,8 +15,10 @@ use crate::service::{Actor, Authentication, Enrollment, Refusal, Relay};
 
 /// To say who one is, or to ask for an approval. A handshake is one round trip; this is for slow radios.
 const DEADLINE: Duration = Duration::from_secs(30);
-/// Calls before authentication: enroll, activate, found, a retry of each, and pings while an owner decides.
-const MAX_CALLS: u16 = 1_000;
+/// Calls before authentication that the database works for: each of the four, and retries.
+const MAX_CALLS: u8 = 16;
+/// Seconds after which a peer that made more of them may connect again.
+const RETRY_AFTER_CALLS: u32 = 60;
 
 /// A device that proved who it is, and what it wishes.
 #[derive(Debug)]
@@ -38,13 +40,13 @@ pub(super) async fn run(relay: &Relay, socket: &mut Socket, drain: &mut Drain) -
         deadline: Instant::now() + DEADLINE,
         heartbeat: Heartbeat::new(0),
         waiting: None,
+        calls_left: MAX_CALLS,
     };
-    for _ in 0..MAX_CALLS {
+    loop {
         if let Some(authenticated) = handshake.step(drain).await? {
             return Ok(authenticated);
         }
     }
-    Err(End::Refused(RefusalCode::NotAuthorized, 0))
 }
 
 struct Handshake<'a> {
@@ -54,6 +56,7 @@ struct Handshake<'a> {
     deadline: Instant,
     heartbeat: Heartbeat,
     waiting: Option<Waiting>,
+    calls_left: u8,
 }
 
 /// A device that asked for an approval and waits for it.
@@ -81,7 +84,12 @@ impl Handshake<'_> {
     }
 
     async fn call(&mut self, bytes: &[u8]) -> Result<Option<Authenticated>, End> {
-        match av_wire::decode(bytes).map_err(|_| End::Malformed)? {
+        let frame = av_wire::decode(bytes).map_err(|_| End::Malformed)?;
+        if !matches!(frame, ToRelay::Ping | ToRelay::Pong) {
+            let too_many = End::Refused(RefusalCode::RateLimited, RETRY_AFTER_CALLS);
+            self.calls_left = self.calls_left.checked_sub(1).ok_or(too_many)?;
+        }
+        match frame {
             ToRelay::Authenticate { tenant_id, device_id, receive_window, ping_period, link, signature } => {
                 let claim = Authentication {
                     tenant: tenant_id,

@@ -261,6 +261,21 @@ async fn activation_takes_the_devices_own_signature_over_its_own_grant() {
 }
 
 #[tokio::test]
+async fn a_grant_dies_with_the_owner_who_made_it() {
+    let (_cluster, relay) = relay().await;
+    let tenant = Tenant::founded(&relay).await;
+    let second = tenant.active(Role::Owner).await;
+    let (mut device, request) = tenant.pending(Role::Agent).await;
+    device.chain = second.certify(tenant.id, &device.public);
+    let grant = TestDevice::grant(&device.chain);
+    relay.approve(&tenant.actor(&second), &device.id(), &grant).await.unwrap();
+    tenant.state(Verdict::Revoked, second.id(), 1).await.unwrap();
+    let signature = device.activation(&request, &device.chain);
+    let result = relay.activate(&tenant.id, &device.id(), &signature).await;
+    assert_eq!(refusal(result).code(), RefusalCode::NotAuthorized);
+}
+
+#[tokio::test]
 async fn only_owners_invite_and_only_within_limits() {
     let (_cluster, relay) = relay().await;
     let tenant = Tenant::founded(&relay).await;

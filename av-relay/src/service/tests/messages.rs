@@ -182,5 +182,6 @@ async fn an_inbox_that_nobody_empties_fills_up() {
     tenant.send(&tenant.owner, &agent, b"the last").await.unwrap();
     let refused = refusal(tenant.send(&tenant.owner, &agent, b"one more").await);
     assert_eq!(refused.code(), RefusalCode::OverQuota);
-    tenant.send(&tenant.owner, &agent, b"the last").await.expect_err("a retry waits for room, too");
+    // What was accepted stays accepted.
+    tenant.send(&tenant.owner, &agent, b"the last").await.unwrap();
 }

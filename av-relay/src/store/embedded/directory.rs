@@ -9,11 +9,8 @@
 
 use std::fs::{self, File, Permissions, TryLockError};
 use std::io;
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-
-use av_wire::hash::h128;
 
 use super::account::Account;
 use super::binaries::Binaries;
@@ -44,7 +41,7 @@ impl Directory {
         let root = path.canonicalize().map_err(|source| account.not_writable(path, source))?;
         let lock = take_lock(&root, account)?;
         account.check_may_enter(&root)?;
-        let socket = socket_folder(&root);
+        let socket = socket_folder(&root).map_err(|source| account.not_writable(&root, source))?;
         make_private(&socket, account)?;
         Ok(Self { root, socket, _lock: lock })
     }
@@ -101,16 +98,15 @@ fn take_lock(root: &Path, account: &Account) -> Result<File, EmbeddedError> {
     }
 }
 
-/// Inside the data directory, or, where that path is too long, in a folder of a fixed name for this directory.
-fn socket_folder(root: &Path) -> PathBuf {
+/// Inside the data directory, or, where that path is too long, in a folder named after this one's inode.
+fn socket_folder(root: &Path) -> io::Result<PathBuf> {
     let inside = root.join("socket");
     let file = inside.join(format!(".s.PGSQL.{PORT}"));
     if file.as_os_str().len() <= MAX_SOCKET_PATH {
-        return inside;
+        return Ok(inside);
     }
-    let name = h128(b"relay socket", &[root.as_os_str().as_bytes()]);
-    let name: String = name.iter().map(|byte| format!("{byte:02x}")).collect();
-    Path::new("/tmp").join(format!("agentvault-{name}"))
+    let found = fs::metadata(root)?;
+    Ok(Path::new("/tmp").join(format!("agentvault-{:x}-{:x}", found.dev(), found.ino())))
 }
 
 /// Makes a folder that only the server's account may enter. One that is there already must be such a folder:

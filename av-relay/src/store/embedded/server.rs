@@ -1,6 +1,7 @@
 //! The server process: started, watched, and ended with the relay.
 
 use std::fs::{self, File};
+use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Stdio};
@@ -78,7 +79,13 @@ impl Server {
 
 fn spawn(directory: &Directory, binaries: &Binaries, account: &Account) -> Result<Child, EmbeddedError> {
     let path = directory.log();
-    let log = File::create(&path).map_err(|source| account.not_writable(&path, source))?;
+    let log = File::options()
+        .create(true)
+        .write(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&path)
+        .map_err(|source| account.not_writable(&path, source))?;
     let log_too = log.try_clone().map_err(|source| account.not_writable(&path, source))?;
     let socket = directory.socket().display();
     // On the command line, so that no file in the cluster can open a network port.

@@ -174,3 +174,21 @@ async fn plain_http_finds_health_and_nothing_else() {
     assert!(ask(&format!("GET {PATH} HTTP/1.1")).await.starts_with("HTTP/1.1 426"));
     assert!(ask(&format!("GET / HTTP/1.1\r\nx: {}", "y".repeat(20_000))).await.starts_with("HTTP/1.1 431"));
 }
+
+#[tokio::test]
+async fn calls_before_authentication_are_counted_and_pings_are_not() {
+    let server = Server::start().await;
+    let tenant = Tenant::founded(&server.relay).await;
+    let encoded = TestDevice::new(Role::Agent).request(&tenant.invite(Role::Agent).await);
+    let mut client = Client::connect(&server).await;
+    for _ in 0..16 {
+        client.send(&ToRelay::Enroll { request: av_wire::decode(&encoded).unwrap() }).await;
+        assert!(matches!(decode(&client.receive().await), ToDevice::Pending { .. }));
+        for _ in 0..5 {
+            client.send(&ToRelay::Ping).await;
+            assert!(matches!(decode(&client.receive().await), ToDevice::Pong));
+        }
+    }
+    client.send(&ToRelay::Enroll { request: av_wire::decode(&encoded).unwrap() }).await;
+    client.ends_with(RefusalCode::RateLimited, CloseCode::Policy).await;
+}
