@@ -178,9 +178,7 @@ where
         }
         self.take_entry(entry);
         if subject == own_id {
-            if verdict != Verdict::Resumed {
-                self.notify(Event::NotAuthorized);
-            }
+            self.notify(Event::OwnStanding(verdict));
         } else if issuer != own_id && self.obey(&subject, verdict) {
             self.notify(Event::PeerStanding(subject, verdict));
         }

@@ -67,6 +67,9 @@ pub enum Event {
     StatementPosted(DeviceId, Verdict),
     /// The relay refused this device's statement; this device obeys it all the same.
     StatementFailed(DeviceId, RefusalCode),
+    /// An owner or the root said this of this very device. The relay's own word is [`Event::NotAuthorized`]: what was
+    /// said may have been lifted since.
+    OwnStanding(Verdict),
     /// An owner or the root said this of a peer.
     PeerStanding(DeviceId, Verdict),
     /// The message is durable at the relay.

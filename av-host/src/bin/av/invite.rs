@@ -21,16 +21,12 @@ pub(crate) struct Invite {
     /// How long it can be used, at most 7 days
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = lifetime)]
     expires: u32,
-    /// For another owner's device, which can then invite, approve and revoke
-    #[arg(long)]
-    owner: bool,
 }
 
 impl Invite {
     pub(crate) async fn run(self, global: &Global) -> Result<(), Failure> {
-        let role = if self.owner { Role::Owner } else { Role::Agent };
         with_owner(global, async |owner| {
-            let (token, lookup) = owner.create_invite(role, self.expires).await?;
+            let (token, lookup) = owner.create_invite(Role::Agent, self.expires).await?;
             // Given away only once the relay knows it: an invite that does not work looks like a theft.
             wait_for(owner, |event| match event {
                 Event::InviteReady(ready) if *ready == lookup => Some(Ok(())),
@@ -44,9 +40,6 @@ impl Invite {
                 owner.device().identity().await?.ok_or_else(|| Failure::failed("the device stopped"))?;
             let url =
                 InviteUrl { token, origin: identity.origin, link_key: None, owner: Some(identity.device_id) };
-            if role == Role::Owner {
-                hint!("this invite is for an OWNER: its device will be able to invite, approve and revoke");
-            }
             say!("{url}\n{}", url.token)?;
             let lifetime = humantime::format_duration(Duration::from_secs(u64::from(self.expires)));
             hint!("good once, for {lifetime}. Next: av approve --wait");

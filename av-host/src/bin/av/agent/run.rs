@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
 
+use av_host::av_proto::wire::statement::Verdict;
 use av_host::av_proto::{EndReason, Event, Phase, SendError};
 use av_host::store::Store;
 use av_host::{Agent, Error, Message, Notice, Peer, StoredDevice, read_invite};
@@ -80,8 +81,7 @@ struct Work<'h> {
     /// An answer for which the outbox has no room, or the peer no session yet.
     unsent: Option<(Message, Vec<u8>)>,
     was_lost: bool,
-    /// The relay, or an owner's statement, said that this agent is out; the relay's closing confirms it. A statement
-    /// alone may be an old one: a suspension that was lifted while the agent was away.
+    /// The relay does not let this agent in, or an owner revoked it; it ends with the connection.
     was_put_out: bool,
 }
 
@@ -219,7 +219,7 @@ impl<'h> Work<'h> {
                 (self.was_lost, self.was_put_out) = (false, false);
                 self.peers = agent.device().peers().await?;
             }
-            Event::NotAuthorized => self.was_put_out = true,
+            Event::NotAuthorized | Event::OwnStanding(Verdict::Revoked) => self.was_put_out = true,
             Event::Superseded => {
                 return Err(Failure::failed(
                     "another process runs as this agent, from a copy of its state; end one of them",
