@@ -67,21 +67,48 @@ fn forge_one(world: &mut World, forgery: Forgery) -> Result<(), Failure> {
     world.run(&BOTH, &mut Faults::none())
 }
 
-/// Three messages, which the relay delivers in the order 3, 1, 2: all are heard.
+/// The relay delivers in another order than was sent, in a new chain of the ratchet, in a running one, and over the
+/// step between two: all messages are heard.
 ///
 /// # Errors
 /// [`Failure`].
 pub fn reorder(world: &mut World) -> Result<(), Failure> {
-    for _ in 0..3 {
-        say_copies(world, 1)?;
+    // The agent's message lets the owner begin a new chain with its next one.
+    world.say(Side::Agent, &mut Faults::none())?;
+    for _ in ["a new chain", "the same chain"] {
+        for _ in 0..3 {
+            say_copies(world, 1)?;
+        }
+        let frames = [fetch(world)?, fetch(world)?, fetch(world)?];
+        let [first, second, third] = &frames;
+        deliver_in_order(world, &[third, first, second])?;
     }
-    let frames = [fetch(world)?, fetch(world)?, fetch(world)?];
-    let [first, second, third] = &frames;
-    let places = [Delivery::of(first)?, Delivery::of(second)?, Delivery::of(third)?].map(|one| one.sequence);
-    for (sequence, frame) in places.into_iter().zip([third, first, second]) {
+
+    say_copies(world, 1)?;
+    let number = world.agent.application.next();
+    world.hand_over(Side::Agent, number)?;
+    world.drain(Side::Agent)?;
+    world.run(&[Side::Owner], &mut Faults::none())?;
+    let accepted = fetch(world)?;
+    world.receive(Side::Agent, &accepted)?;
+    world.drain(Side::Agent)?;
+    say_copies(world, 1)?;
+    let frames = [fetch(world)?, fetch(world)?];
+    let [before, after] = &frames;
+    deliver_in_order(world, &[after, before])
+}
+
+/// Gives the agent these deliveries one after the other, under their sequence numbers in the usual order.
+fn deliver_in_order(world: &mut World, frames: &[&Frame]) -> Result<(), Failure> {
+    let mut sequence = u64::MAX;
+    for frame in frames {
+        sequence = sequence.min(Delivery::of(frame)?.sequence);
+    }
+    for frame in frames {
         let moved = Delivery { sequence, ..Delivery::of(frame)? }.encode()?;
         world.receive(Side::Agent, &moved)?;
         world.drain(Side::Agent)?;
+        sequence += 1;
     }
     require(world.has_all_heard(Side::Agent), "a message that came late does not open")?;
     world.run(&BOTH, &mut Faults::none())
