@@ -41,8 +41,7 @@ impl Server {
         account: &Account,
     ) -> Result<Self, EmbeddedError> {
         end_leftover(&directory.cluster())?;
-        let mut child = spawn(directory, binaries, account)?;
-        await_ready(&mut child, directory)?;
+        let mut child = spawn_ready(directory, binaries, account)?;
         let pid = i32::try_from(child.id()).map(Pid::from_raw).map_err(|_| EmbeddedError::Failed {
             step: "starting PostgreSQL",
             reason: "its process id is out of range".to_owned(),
@@ -73,6 +72,29 @@ impl Server {
             while !*self.ended.borrow() && Instant::now() < deadline {
                 pause();
             }
+        }
+    }
+}
+
+/// Starts the server; again, while processes of one that was killed still hold its shared memory. They notice that
+/// it is gone, and end.
+fn spawn_ready(
+    directory: &Directory,
+    binaries: &Binaries,
+    account: &Account,
+) -> Result<Child, EmbeddedError> {
+    const STILL_HELD: &str = "pre-existing shared memory block";
+    let deadline = Instant::now() + STOP_DEADLINE;
+    loop {
+        let mut child = spawn(directory, binaries, account)?;
+        match await_ready(&mut child, directory) {
+            Ok(()) => return Ok(child),
+            Err(EmbeddedError::Failed { reason, .. })
+                if reason.contains(STILL_HELD) && Instant::now() < deadline =>
+            {
+                pause();
+            }
+            Err(error) => return Err(error),
         }
     }
 }

@@ -2,10 +2,16 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use av_wire::ids::Origin;
+use av_wire::public::Role;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
 use super::binaries::parse_major;
 use super::{Cluster, EmbeddedError};
-use crate::store::{OpenError, Store};
-use crate::testing::{Tenant, TestCluster, binaries, relay, scratch_folder, shared};
+use crate::Relay;
+use crate::store::{EntryContent, OpenError, Store};
+use crate::testing::{ORIGIN, Tenant, TestCluster, binaries, relay, scratch_folder, shared};
 
 /// A folder that goes away.
 struct Scratch(PathBuf);
@@ -108,11 +114,60 @@ async fn what_was_stored_is_there_after_a_restart() {
         // On this test's own thread, which outlives it.
         let cluster = start(&scratch.0).unwrap();
         let store = Store::open(&cluster.endpoint()).await.unwrap();
-        let tenant = Tenant { relay: crate::Relay::new(store, relay.origin().clone()), ..copy(&tenant) };
+        let tenant = Tenant { relay: Relay::new(store, relay.origin().clone()), ..copy(&tenant) };
         // The second time it is there, and this is the retry.
-        tenant.found(&tenant.owner, crate::testing::ORIGIN).await.unwrap();
+        tenant.found(&tenant.owner, ORIGIN).await.unwrap();
         let tx = tenant.relay.store().tenant(tenant.id).await.unwrap();
         assert_eq!(tx.owner_count().await.unwrap(), 1);
+    }
+}
+
+/// What was accepted is there, however the server ended in between.
+#[tokio::test]
+async fn accepted_messages_survive_a_server_that_is_killed() {
+    const ROUNDS: u8 = 3;
+    const EACH: u32 = 25;
+    let scratch = Scratch::new();
+    let mut accepted: Vec<Vec<u8>> = Vec::new();
+    let mut devices = None;
+    for round in 0..ROUNDS {
+        let cluster = start(&scratch.0).unwrap();
+        let store = Store::open(&cluster.endpoint()).await.unwrap();
+        let relay = Relay::new(store, Origin::parse(ORIGIN).unwrap());
+        let (tenant, agent) = match devices.take() {
+            None => {
+                let tenant = Tenant::founded(&relay).await;
+                let agent = tenant.active(Role::Agent).await;
+                (tenant, agent)
+            }
+            Some((tenant, agent)) => (Tenant { relay, ..tenant }, agent),
+        };
+        let stored = tenant.relay.entries_after(&tenant.actor(&agent), 0, u16::MAX).await.unwrap();
+        let stored: Vec<Vec<u8>> = stored
+            .into_iter()
+            .filter_map(|entry| match entry.content {
+                EntryContent::Message { ciphertext, .. } => Some(ciphertext),
+                _ => None,
+            })
+            .collect();
+        // One that was under way may be there without its answer; none that was answered is missing.
+        assert!(accepted.iter().all(|message| stored.contains(message)), "round {round}");
+        assert!(stored.len() <= accepted.len() + usize::from(round), "round {round}");
+
+        let pid = fs::read_to_string(scratch.0.join("cluster/postmaster.pid")).unwrap();
+        let pid = Pid::from_raw(pid.lines().next().unwrap().parse().unwrap());
+        for number in 0_u32.. {
+            let message = [&[round], &number.to_be_bytes()[..]].concat();
+            match tenant.send(&tenant.owner, &agent, &message).await {
+                Ok(()) => accepted.push(message),
+                Err(_) => break,
+            }
+            if number == EACH {
+                kill(pid, Signal::SIGKILL).unwrap();
+            }
+        }
+        assert!(accepted.len() >= usize::from(round + 1) * EACH as usize);
+        devices = Some((tenant, agent));
     }
 }
 
