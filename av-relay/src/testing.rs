@@ -15,6 +15,11 @@ pub(crate) use self::tenant::{ORIGIN, Tenant, certify_by_root, enroll, relay};
 const DEADLINE: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(10);
 
+/// What comes at once when all is well; what has not come by the deadline does not come.
+pub(crate) async fn soon<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(DEADLINE, future).await.unwrap()
+}
+
 /// Waits until the condition holds: the one place where tests let time pass.
 pub(crate) async fn wait_until<F: Future<Output = bool>>(what: &str, mut condition: impl FnMut() -> F) {
     let started = Instant::now();

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use av_wire::ids::{DeviceId, TenantId};
 
 use super::{Bus, CloseReason, Presence, Signals};
+use crate::testing::soon;
 
 const TENANT: TenantId = TenantId([1; 16]);
 const DEVICE: DeviceId = DeviceId([2; 16]);
@@ -14,7 +15,7 @@ async fn signals_between_two_looks_are_not_lost() {
     bus.wake(&TENANT, &DEVICE);
     bus.announce_enrollment(&TENANT, &DEVICE);
     bus.wake(&TENANT, &DEVICE);
-    line.changed().await;
+    soon(line.changed()).await;
     assert_eq!(line.see(), Signals { wakes: 2, enrollments: 1, close: None });
 }
 
@@ -23,11 +24,11 @@ async fn the_newest_connection_wins_and_the_older_one_leaves_it_alone() {
     let bus = Arc::new(Bus::default());
     let mut older = bus.register(TENANT, DEVICE, Presence::Authenticated);
     let mut newer = bus.register(TENANT, DEVICE, Presence::Authenticated);
-    older.changed().await;
+    soon(older.changed()).await;
     assert_eq!(older.see().close, Some(CloseReason::Superseded));
     drop(older);
     bus.close(&TENANT, &DEVICE);
-    newer.changed().await;
+    soon(newer.changed()).await;
     assert_eq!(newer.see().close, Some(CloseReason::NotAuthorized));
     drop(newer);
     assert!(bus.lines().is_empty());

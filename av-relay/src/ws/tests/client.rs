@@ -1,7 +1,5 @@
 //! The other end of a connection.
 
-use std::time::Duration;
-
 use av_wire::RefusalCode;
 use av_wire::frame::{LinkKind, ToDevice, ToRelay};
 use av_wire::ids::InboxEpoch;
@@ -13,10 +11,7 @@ use tokio_tungstenite::tungstenite::{self, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 use super::Server;
-use crate::testing::{ORIGIN, Tenant, TestDevice};
-
-/// An answer that has not come by then does not come.
-const DEADLINE: Duration = Duration::from_secs(60);
+use crate::testing::{ORIGIN, Tenant, TestDevice, soon};
 
 pub(super) struct Client {
     stream: WebSocketStream<MaybeTlsStream<TcpStream>>,
@@ -96,8 +91,7 @@ impl Client {
     }
 
     async fn next(&mut self) -> Message {
-        let next = tokio::time::timeout(DEADLINE, self.stream.next());
-        next.await.expect("an answer in time").expect("a connection").unwrap()
+        soon(self.stream.next()).await.expect("a connection").unwrap()
     }
 
     /// The connection ends with this error and this close code.
