@@ -58,7 +58,19 @@ impl Chat {
 
     fn recipient<'p>(&self, peers: &'p [Peer]) -> Result<&'p Peer, Failure> {
         if let Some(wanted) = &self.peer {
-            return peer::find(peers, wanted);
+            let found = peer::find(peers, wanted)?;
+            // Said before anybody types: nothing would go out.
+            return match found.standing {
+                Standing::Approved | Standing::Active => Ok(found),
+                Standing::Suspended => Err(Failure::refused(format!(
+                    "{} is suspended: av resume lets it in again",
+                    Escaped(&found.name)
+                ))),
+                Standing::Revoked => Err(Failure::refused(format!(
+                    "{} is revoked for good: a new invite is the only way back",
+                    Escaped(&found.name)
+                ))),
+            };
         }
         let mut writable =
             peers.iter().filter(|peer| matches!(peer.standing, Standing::Approved | Standing::Active));
