@@ -188,8 +188,9 @@ impl Client {
         let id = agent.id()?;
         self.requests()?;
         self.approve(&id)?;
-        agent.await_event("the agent is let in", |event| {
-            matches!(event, Event::Authenticated).then_some(())
+        let owner = self.id()?;
+        agent.await_event("the agent's session is confirmed", |event| {
+            matches!(event, Event::PeerConfirmed(peer) if *peer == owner).then_some(())
         })?;
         self.await_event("the owner's session is confirmed", |event| {
             matches!(event, Event::PeerConfirmed(peer) if *peer == id).then_some(())

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use av_wire::TenantId;
+use av_wire::{Role, TenantId};
 use postgres::{Client, Config, NoTls, Transaction};
 
 use crate::Outcome;
@@ -168,18 +168,28 @@ impl Database {
         })
     }
 
-    /// Messages of a tenant that wait for their recipients, the oldest first.
+    /// Messages of a tenant that wait for devices of this role, the oldest first.
     ///
     /// # Errors
     /// Those of the query.
-    pub fn messages(&mut self, tenant: TenantId) -> Outcome<Vec<StoredMessage>> {
-        let query = "SELECT header_blob, ciphertext FROM av.messages ORDER BY received_at";
+    pub fn messages(&mut self, tenant: TenantId, recipients: Role) -> Outcome<Vec<StoredMessage>> {
+        let query = "SELECT header_blob, ciphertext FROM av.messages JOIN av.devices \
+                     ON device_id = recipient WHERE role = $1 ORDER BY received_at";
         self.with_tenant(tenant, |transaction| {
-            let rows = transaction.query(query, &[])?;
+            let rows = transaction.query(query, &[&i16::from(recipients.byte())])?;
             rows.iter()
                 .map(|row| Ok(StoredMessage { header_blob: row.try_get(0)?, ciphertext: row.try_get(1)? }))
                 .collect()
         })
+    }
+
+    /// Messages that a tenant's devices ever sent and the relay accepted, as its conversations count them.
+    ///
+    /// # Errors
+    /// Those of the query.
+    pub fn accepted(&mut self, tenant: TenantId) -> Outcome<i64> {
+        let query = "SELECT coalesce(sum(messages), 0)::bigint FROM av.conversations";
+        self.with_tenant(tenant, |transaction| Ok(transaction.query_one(query, &[])?.try_get(0)?))
     }
 
     /// What the cluster promises.
@@ -226,7 +236,7 @@ impl Database {
     /// # Errors
     /// Those of the query.
     pub fn pretend_newer(&mut self) -> Outcome {
-        let insert = "INSERT INTO schema_migrations (version, name) VALUES (9999, 'of_a_newer_relay')";
+        let insert = "INSERT INTO av_meta.schema_migrations (version) VALUES (9999)";
         Ok(self.client.batch_execute(insert)?)
     }
 }

@@ -58,6 +58,9 @@ impl Owner {
     /// When `av` is not built.
     pub fn command(&self, arguments: &[&str]) -> Outcome<Command> {
         let mut command = av()?;
+        if let Some(folder) = self.home.parent() {
+            command.current_dir(folder);
+        }
         command.arg("--home").arg(&self.home).arg("--key-file").arg(&self.key_file).args(arguments);
         Ok(command)
     }
@@ -107,9 +110,17 @@ impl Owner {
     /// # Errors
     /// When the command fails.
     pub fn chat(&self, peer: &str, lines: &[&str], answers: usize) -> Outcome<Finished> {
+        self.try_chat(peer, lines, answers)?.success()
+    }
+
+    /// As [`Owner::chat`], whatever comes of it.
+    ///
+    /// # Errors
+    /// When `av` cannot be started or does not end.
+    pub fn try_chat(&self, peer: &str, lines: &[&str], answers: usize) -> Outcome<Finished> {
         let arguments = ["chat", peer, "--expect", &answers.to_string()];
         let input: String = lines.iter().map(|line| format!("{line}\n")).collect();
-        Process::run("av chat", self.command(&arguments)?, &input)?.success()
+        Process::run("av chat", self.command(&arguments)?, &input)
     }
 }
 

@@ -8,6 +8,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
+use av_wire::TenantId;
+use av_wire::chain::Chain;
+use av_wire::frame::ToRelay;
+
 use crate::Outcome;
 use crate::search::{Found, Search};
 
@@ -100,6 +104,19 @@ impl Recorder {
             .iter()
             .map(|c| c.recording.lock().unwrap_or_else(PoisonError::into_inner).clone())
             .collect()
+    }
+
+    /// The tenant that was founded over this wire.
+    ///
+    /// # Errors
+    /// When none was.
+    pub fn tenant(&self) -> Outcome<TenantId> {
+        for frame in self.recordings().iter().flat_map(Recording::frames_to_relay) {
+            if let Ok(ToRelay::Found { chain, .. }) = av_wire::decode(&frame) {
+                return Ok(Chain::new(chain).claimed()?.tenant_id);
+            }
+        }
+        Err("no tenant was founded yet".into())
     }
 
     /// How many connections were begun, also those behind which no relay was.

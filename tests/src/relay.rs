@@ -7,6 +7,7 @@ use std::process::Command;
 use rustix::process::Signal;
 
 use crate::database::{Cluster, Database};
+use crate::device::random;
 use crate::process::{Finished, Process};
 use crate::wait::{DEADLINE, wait_to_end, wait_until};
 use crate::{Outcome, programs};
@@ -153,10 +154,20 @@ impl Drop for Relay {
     }
 }
 
-/// An address on loopback that nobody listens on at this moment.
+/// Ports below those that the system gives to outgoing connections, of which tests open hundreds.
+const PORTS: std::ops::Range<u16> = 20_000..32_000;
+
+/// An address on loopback that nobody listens on at this moment, and that no outgoing connection will take.
 ///
 /// # Errors
-/// Those of the system.
+/// Those of the system, or when all ports that were tried are taken.
 pub fn free_address() -> Outcome<SocketAddr> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
+    const TRIES: usize = 100;
+    for _ in 0..TRIES {
+        let port = PORTS.start + u16::from_be_bytes(random()?) % (PORTS.end - PORTS.start);
+        if let Ok(listener) = TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
+            return Ok(listener.local_addr()?);
+        }
+    }
+    Err("no free port on loopback".into())
 }

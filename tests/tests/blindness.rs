@@ -9,8 +9,7 @@ use av_tests::owner::Owner;
 use av_tests::recorder::Recorder;
 use av_tests::relay::{Relay, free_address};
 use av_tests::search::{Search, Secret};
-use av_wire::chain::Chain;
-use av_wire::frame::ToRelay;
+use av_wire::Role;
 
 const MESSAGES: [&str; 3] =
     ["the gate code is four-seven-one-one", "a second line, for the ratchet", "read while nobody was there"];
@@ -65,8 +64,8 @@ fn no_secret_is_in_a_file_on_the_wire_or_in_a_log_and_canaries_are() -> Outcome 
     assert!(leaked.is_empty(), "{leaked:#?}");
 
     // The search sees what is there: the waiting message's ciphertext, in its table and on the wire,
-    let tenant = tenant(&recorder)?;
-    let waiting = Database::connect(&cluster)?.messages(tenant)?;
+    let tenant = recorder.tenant()?;
+    let waiting = Database::connect(&cluster)?.messages(tenant, Role::Agent)?;
     let [waiting] = waiting.as_slice() else { return Err(format!("{} messages wait", waiting.len()).into()) };
     let stored =
         [Secret::new("ciphertext", &waiting.ciphertext)?, Secret::new("header", &waiting.header_blob)?];
@@ -87,13 +86,4 @@ fn no_secret_is_in_a_file_on_the_wire_or_in_a_log_and_canaries_are() -> Outcome 
     let canaries = Canaries::plant(&mut Database::connect(&cluster)?, tenant, &recorder.origin())?;
     let shown = search(&cluster, &recorder, &canaries.secrets())?;
     canaries.places(&shown.found).map(drop)
-}
-
-fn tenant(recorder: &Recorder) -> Outcome<av_wire::TenantId> {
-    for frame in recorder.recordings().iter().flat_map(|recording| recording.frames_to_relay()) {
-        if let Ok(ToRelay::Found { chain, .. }) = av_wire::decode(&frame) {
-            return Ok(Chain::new(chain).claimed()?.tenant_id);
-        }
-    }
-    Err("no tenant was founded".into())
 }

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use av_tests::Outcome;
 use av_tests::agent::Agent;
+use av_tests::blindness::secrets_of_state;
 use av_tests::folder::Folder;
 use av_tests::owner::{self, Owner};
 use av_tests::process::{Finished, Process};
@@ -191,8 +192,12 @@ fn a_tenant_is_not_founded_over_another() -> Outcome {
     let folder = Folder::new()?;
     let relay = SharedRelay::get()?;
     let owner = Owner::found(&folder, "owner", relay.origin())?;
-    let before = files(owner.home())?;
+    let keys = || -> Outcome<Vec<Vec<u8>>> {
+        let secrets = secrets_of_state("owner", owner.home(), owner.key_file())?;
+        Ok(secrets.iter().map(|secret| secret.bytes().to_vec()).collect())
+    };
+    let before = keys()?;
     clear(owner.run(&["init", "--relay", relay.origin()])?, STATE, &["already"])?;
-    assert!(files(owner.home())? == before);
-    Ok(())
+    assert!(keys()? == before, "another device stands in its place");
+    owner.run(&["invite"])?.success().map(drop)
 }

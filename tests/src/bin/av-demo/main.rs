@@ -41,7 +41,10 @@ fn play() -> Outcome {
     }
     let start = Instant::now();
     let mut page = Page::stdout();
-    page.tell("AgentVault: an owner and an agent talk over a relay that cannot read them. Real programs, real database.")?;
+    page.tell(
+        "AgentVault: an owner and an agent talk over a relay that cannot read them. Real programs, a real database. \
+         Each device has a state of its own; its commands are shown without --home and --key-file.",
+    )?;
     let mut world = World::new()?;
     acts::relay::play(&mut page, &mut world)?;
     acts::enroll::play(&mut page, &mut world)?;

@@ -107,9 +107,12 @@ impl Page {
     }
 }
 
-/// Breaks a text into lines of at most `width` characters: at blanks, and inside a word that is longer than a line.
-/// Blanks at the beginning are kept on every line, so that an indented text stays indented.
+/// Breaks a text that is longer than `width` characters into lines: at blanks, and inside a word that is longer than
+/// a line. Blanks at the beginning are kept on every line, so that an indented text stays indented.
 fn wrap(text: &str, width: usize) -> Vec<String> {
+    if text.chars().count() <= width {
+        return vec![text.to_owned()];
+    }
     let indent: String = text.chars().take_while(|c| *c == ' ').collect();
     let mut lines = Vec::new();
     let mut line = indent.clone();
@@ -132,10 +135,18 @@ fn wrap(text: &str, width: usize) -> Vec<String> {
             lines.push(std::mem::replace(&mut line, indent.clone()));
         }
     }
-    if line.len() > indent.len() || lines.is_empty() {
+    if line.len() > indent.len() {
         lines.push(line);
     }
     lines
+}
+
+/// A conversation: what was typed, that it was sent, what came. The relay's word and the peer's answer come by
+/// different ways, in either order; here they have one.
+pub(crate) fn conversation(typed: &[&str], printed: &str) -> Vec<String> {
+    let (sent, came): (Vec<&str>, Vec<&str>) = printed.lines().partition(|line| *line == "(sent)");
+    let typed = typed.iter().map(|line| format!("> {line}"));
+    typed.chain([sent, came].concat().into_iter().map(str::to_owned)).collect()
 }
 
 /// A long text's beginning and end.

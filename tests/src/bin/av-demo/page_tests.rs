@@ -5,6 +5,7 @@ fn lines_break_at_blanks_and_keep_their_indent() {
     assert_eq!(wrap("  one two three", 9), ["  one two", "  three"]);
     assert_eq!(wrap("", 9), [""]);
     assert_eq!(wrap("exactly 9", 9), ["exactly 9"]);
+    assert_eq!(wrap("a  column", 9), ["a  column"]);
 }
 
 #[test]

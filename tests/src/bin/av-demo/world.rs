@@ -10,8 +10,6 @@ use av_tests::search::Secret;
 use av_tests::wait::{DEADLINE, wait_until};
 use av_tests::{Failure, Outcome};
 use av_wire::TenantId;
-use av_wire::chain::Chain;
-use av_wire::frame::ToRelay;
 
 /// The stage: a relay behind a recorder, an owner, and later an agent.
 pub(crate) struct World {
@@ -20,7 +18,6 @@ pub(crate) struct World {
     relay: Option<Relay>,
     recorder: Recorder,
     owner: Owner,
-    tenant: Option<TenantId>,
     /// What must never reach the relay, collected as it comes up.
     pub(crate) secrets: Vec<Secret>,
     /// Messages that the owner sent, in order.
@@ -39,7 +36,6 @@ impl World {
             relay: None,
             recorder: Recorder::start(upstream)?,
             owner: Owner::new(&folder, "owner")?,
-            tenant: None,
             secrets: Vec::new(),
             sent: Vec::new(),
             upstream,
@@ -84,19 +80,8 @@ impl World {
     }
 
     /// The tenant, as the founding frame on the wire names it.
-    pub(crate) fn tenant(&mut self) -> Outcome<TenantId> {
-        if let Some(tenant) = self.tenant {
-            return Ok(tenant);
-        }
-        let frames = self.recorder.recordings().iter().flat_map(|r| r.frames_to_relay()).collect::<Vec<_>>();
-        for frame in &frames {
-            if let Ok(ToRelay::Found { chain, .. }) = av_wire::decode(frame) {
-                let tenant = Chain::new(chain).claimed()?.tenant_id;
-                self.tenant = Some(tenant);
-                return Ok(tenant);
-            }
-        }
-        Err("no tenant was founded yet".into())
+    pub(crate) fn tenant(&self) -> Outcome<TenantId> {
+        self.recorder.tenant()
     }
 
     /// One value of one query over the tenant's rows, once it is `wanted`.

@@ -5,7 +5,7 @@ use av_tests::agent::Agent;
 use av_tests::blindness;
 use av_tests::wait::{DEADLINE, wait_until};
 
-use crate::page::{Page, shorten};
+use crate::page::{Page, conversation, shorten};
 use crate::world::World;
 
 /// The agent of the five acts, and the message that confirms its session.
@@ -21,19 +21,18 @@ pub(crate) fn play(page: &mut Page, world: &mut World) -> Outcome {
 }
 
 fn found(page: &mut Page, world: &mut World) -> Outcome {
-    let recovery = world.folder().join("recovery.txt");
-    let (origin, file) = (world.recorder().origin(), recovery.display().to_string());
-    let arguments = ["init", "--relay", &origin, "--name", "alice", "--recovery-file", &file];
+    let (origin, file) = (world.recorder().origin(), "recovery.txt");
+    let arguments = ["init", "--relay", &origin, "--name", "alice", "--recovery-file", file];
     let finished = world.owner().run(&arguments)?.success()?;
-    let text = std::fs::read_to_string(&recovery)?;
+    let text = std::fs::read_to_string(world.folder().join(file))?;
     world.keep_secret("the recovery key's text", text.trim().as_bytes())?;
     let stored = [
         "tenants   1: the root's public key".to_owned(),
         "devices   1: owner, active; public keys only".to_owned(),
         format!("prekeys   {}: public keys, signed", world.value("SELECT count(*)::text FROM av.prekeys")?),
     ];
-    let output: Vec<&str> = finished.stdout.lines().filter(|line| !line.contains(file.as_str())).collect();
-    page.command(&format!("owner$ av init --relay {origin}"), &output, &stored)
+    let output: Vec<&str> = finished.stdout.lines().collect();
+    page.command(&format!("owner$ av {}", arguments.join(" ")), &output, &stored)
 }
 
 fn invite(page: &mut Page, world: &mut World) -> Outcome<String> {
@@ -50,6 +49,7 @@ fn invite(page: &mut Page, world: &mut World) -> Outcome<String> {
     )?;
     let mut agent = Agent::new(world.folder(), AGENT, &invite.url)?;
     let fingerprint = agent.enroll()?;
+    agent.process()?.expect_line("waiting for approval")?;
     let lines = agent.process()?.lines();
     world.agents.push(agent);
     world.await_value("SELECT count(*)::text FROM av.devices WHERE status = 'pending'", "1")?;
@@ -71,7 +71,7 @@ fn approve(page: &mut Page, world: &mut World, fingerprint: &str) -> Outcome {
     world.agent()?.process()?.expect_line("approved by")?;
     world.await_value("SELECT count(*)::text FROM av.devices WHERE status = 'active'", "2")?;
     page.command(
-        "owner$ av approve --wait",
+        &format!("owner$ av approve --wait --fingerprint \"{}\"", shorten(fingerprint, 6, 0)),
         &lines,
         &["devices   2: both active", "          the agent's certificate, signed by alice's device"],
     )
@@ -80,13 +80,11 @@ fn approve(page: &mut Page, world: &mut World, fingerprint: &str) -> Outcome {
 fn first_message(page: &mut Page, world: &mut World) -> Outcome {
     world.note(FIRST)?;
     let finished = world.owner().chat(AGENT, &[FIRST], 1)?;
-    let lines: Vec<String> =
-        std::iter::once(format!("> {FIRST}")).chain(finished.stdout.lines().map(str::to_owned)).collect();
     world.await_value("SELECT count(*)::text FROM av.messages", "0")?;
     let counted = world.value("SELECT messages::text FROM av.conversations")?;
     page.command(
         &format!("owner$ av chat {AGENT}"),
-        &lines,
+        &conversation(&[FIRST], &finished.stdout),
         &[
             format!("conversations 1: {counted} messages counted"),
             "messages  none: delivered, so deleted".to_owned(),

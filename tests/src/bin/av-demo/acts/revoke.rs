@@ -6,6 +6,7 @@ use crate::acts::enroll::AGENT;
 use crate::page::Page;
 use crate::world::World;
 
+const LATE: &str = "one more thing";
 /// The exit status of a device that the relay or an owner put out.
 const REFUSED: i32 = 3;
 
@@ -28,12 +29,10 @@ pub(crate) fn play(page: &mut Page, world: &mut World) -> Outcome {
     world.agent()?.start()?;
     let again = world.agent()?.take()?.finish()?.with_status(REFUSED)?;
     let said: Vec<&str> = again.stdout.lines().chain(again.stderr.lines().rev().take(1)).collect();
-    page.command("agent$ av agent run agent.toml   (again)", &said, &["nothing: refused"])?;
+    page.command("agent$ av agent run agent.toml", &said, &["nothing: refused"])?;
 
-    let refused = world.owner().run(&["chat", AGENT])?;
-    if refused.status == 0 {
-        return Err(format!("a message to a revoked agent was taken: {refused:#?}").into());
-    }
-    let said: Vec<&str> = refused.stderr.lines().rev().take(1).collect();
+    let refused = world.owner().try_chat(AGENT, &[LATE], 0)?.with_status(REFUSED)?;
+    let mut said = vec![format!("> {LATE}")];
+    said.extend(refused.stderr.lines().rev().take(1).map(str::to_owned));
     page.command(&format!("owner$ av chat {AGENT}"), &said, &["nothing"])
 }

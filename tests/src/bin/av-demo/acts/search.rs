@@ -2,9 +2,10 @@
 
 use av_tests::Outcome;
 use av_tests::blindness::{self, Canaries};
+use av_wire::Role;
 
 use crate::acts::enroll::AGENT;
-use crate::page::{Page, shorten};
+use crate::page::{Page, conversation, shorten};
 use crate::world::World;
 
 const WAITING: &str = "nobody but you can read this line";
@@ -18,7 +19,7 @@ pub(crate) fn play(page: &mut Page, world: &mut World) -> Outcome {
     let cluster = world.cluster()?;
     let clean = blindness::search(&cluster, world.recorder(), &secrets)?;
     page.command(
-        &format!("everyone$ search for {} secrets: messages, invite, keys", secrets.len()),
+        &format!("search for {} secrets: messages, invite, both devices' keys", secrets.len()),
         &[
             format!(
                 "in {} files of the cluster, write-ahead log too: {} MB",
@@ -38,8 +39,8 @@ pub(crate) fn play(page: &mut Page, world: &mut World) -> Outcome {
     let shown = blindness::search(&cluster, world.recorder(), &canaries.secrets())?;
     let places = canaries.places(&shown.found)?;
     page.command(
-        "everyone$ plant a canary in a column, in the log, on the wire",
-        &["and search again in the same way"],
+        "plant a canary in a column, in the log and on the wire,",
+        &["and search for them in the same way"],
         &places.map(|place| format!("found in {place}")),
     )
 }
@@ -48,16 +49,16 @@ pub(crate) fn play(page: &mut Page, world: &mut World) -> Outcome {
 fn waiting_message(page: &mut Page, world: &mut World) -> Outcome {
     world.agent()?.kill()?;
     world.note(WAITING)?;
-    world.owner().chat(AGENT, &[WAITING], 0)?;
+    let finished = world.owner().chat(AGENT, &[WAITING], 0)?;
     let (tenant, mut database) = (world.tenant()?, world.database()?);
-    let messages = database.messages(tenant)?;
+    let messages = database.messages(tenant, Role::Agent)?;
     let [message] = messages.as_slice() else {
         return Err(format!("{} messages wait instead of one", messages.len()).into());
     };
     let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     page.command(
         &format!("owner$ av chat {AGENT}   (the agent is away)"),
-        &[format!("> {WAITING}")],
+        &conversation(&[WAITING], &finished.stdout),
         &[
             format!("header_blob {}", shorten(&hex(&message.header_blob), 24, 4)),
             format!("ciphertext  {}", shorten(&hex(&message.ciphertext), 24, 4)),

@@ -2,9 +2,10 @@
 
 use av_tests::Outcome;
 use av_tests::wait::{DEADLINE, wait_until};
+use av_wire::Role;
 
 use crate::acts::enroll::AGENT;
-use crate::page::{Page, shorten};
+use crate::page::{Page, conversation};
 use crate::world::World;
 
 const OFFLINE: [&str; 2] = ["the gate code is four-seven-one-one", "meet me at the old mill at nine"];
@@ -18,7 +19,7 @@ pub(crate) fn play(page: &mut Page, world: &mut World) -> Outcome {
     }
     let finished = world.owner().chat(AGENT, &OFFLINE, 0)?;
     let (tenant, mut database) = (world.tenant()?, world.database()?);
-    let waiting = database.messages(tenant)?;
+    let waiting = database.messages(tenant, Role::Agent)?;
     let mut stored = vec![format!("messages  {} wait for the agent", waiting.len())];
     for message in &waiting {
         stored.push(format!(
@@ -27,12 +28,8 @@ pub(crate) fn play(page: &mut Page, world: &mut World) -> Outcome {
             message.ciphertext.len()
         ));
     }
-    let lines: Vec<String> = OFFLINE
-        .iter()
-        .map(|line| format!("> {line}"))
-        .chain(finished.stdout.lines().map(str::to_owned))
-        .collect();
-    page.command(&format!("agent$ kill -9 (the agent)   owner$ av chat {AGENT}"), &lines, &stored)?;
+    page.command::<&str, &str>("kill -9 (the agent)", &[], &[])?;
+    page.command(&format!("owner$ av chat {AGENT}"), &conversation(&OFFLINE, &finished.stdout), &stored)?;
 
     world.agent()?.start()?;
     handled(world)?;
@@ -41,7 +38,7 @@ pub(crate) fn play(page: &mut Page, world: &mut World) -> Outcome {
                        (SELECT device_id FROM av.devices WHERE role = 1)";
     world.await_value(owner_waits, "2")?;
     page.command(
-        "agent$ av agent run agent.toml   (again)",
+        "agent$ av agent run agent.toml",
         &OFFLINE.map(|line| format!("its handler is given: {line}")),
         &["messages  2 wait for the owner: the answers"],
     )?;
@@ -59,16 +56,16 @@ pub(crate) fn play(page: &mut Page, world: &mut World) -> Outcome {
     let finished = chat.finish()?.success()?;
     handled(world)?;
     world.await_value("SELECT count(*)::text FROM av.messages", "0")?;
-    let lines: Vec<String> =
-        std::iter::once(format!("> {LATER}")).chain(finished.stdout.lines().map(str::to_owned)).collect();
+    page.command::<&str, &str>("kill -9 (the agent), and started again during this conversation", &[], &[])?;
     page.command(
-        &format!("agent$ kill -9, restarted   owner$ av chat {AGENT}"),
-        &lines,
-        &["messages  none"],
+        &format!("owner$ av chat {AGENT}"),
+        &conversation(&[LATER], &finished.stdout),
+        &["messages  none: all delivered"],
     )?;
+    let noted: Vec<String> = world.sent.iter().map(|line| format!("  {line}")).collect();
     page.command(
-        "agent$ sort handled | uniq -c",
-        &world.sent.iter().map(|line| format!("1 {}", shorten(line, 50, 0))).collect::<Vec<_>>(),
+        "all that the agent's handler was given, in order:",
+        &noted,
         &["nothing lost, nothing twice"],
     )
 }
