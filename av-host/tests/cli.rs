@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test says what it expects by panicking when it does not come")]
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -202,6 +203,27 @@ fn a_mistyped_invite_is_caught_before_the_network_and_before_any_state() {
         refused(&scratch.run(&["agent", "run"]), 2, &["invite: ", said]);
         assert!(!scratch.path("state").exists());
     }
+}
+
+#[test]
+fn an_agent_needs_nobody_to_type_a_passphrase() {
+    let scratch = Scratch::new();
+    let relay = format!("relay = \"ws://127.0.0.1:{}\"\n", free_port());
+    let invite = "invite = \"av1-9Z74-NXKE-D119-YRQ4-SHCX-KBSG-XZZY-FK68-47X9\"\n";
+    scratch.agent_toml(&format!("{relay}{invite}exec = \"./handler\"\nstate = \"state\"\n"));
+    let mut fingerprints = Vec::new();
+    for _ in 0..2 {
+        let mut command = scratch.av(&["agent", "run"]);
+        let mut agent = command.env_remove("AV_PASSPHRASE").stdout(Stdio::piped()).spawn().unwrap();
+        let said = BufReader::new(agent.stdout.take().unwrap()).lines();
+        let fingerprint = said.map(Result::unwrap).find(|line| line.starts_with("fingerprint"));
+        agent.kill().unwrap();
+        agent.wait().unwrap();
+        fingerprints.push(fingerprint.unwrap());
+    }
+    assert_eq!(fingerprints[0], fingerprints[1], "the second run is the same device");
+    let mode = fs::metadata(scratch.path("state.key")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
 }
 
 #[test]

@@ -17,7 +17,8 @@ agent.toml:
   state = \"state\"             directory of this agent's state
 and if wanted:
   name = \"thermostat\"         what it proposes to be called [default: the machine's name]
-  key_file = \"agent.key\"      unlocks the state in place of a passphrase; made if it is not there
+  key_file = \"agent.key\"      unlocks the state [default: the state's name with .key behind it, or the passphrase
+                             in AV_PASSPHRASE]; made with the state. Whoever has both is this agent
   timeout = \"60s\"             after which a handler is ended
 
 Relative paths are relative to agent.toml. A handler that fails is tried 3 times. It finds the sender in AV_FROM and

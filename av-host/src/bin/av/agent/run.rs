@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::future::Future;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 
 use av_host::av_proto::wire::statement::Verdict;
@@ -12,7 +13,7 @@ use av_host::{Agent, Error, Message, Notice, Peer, StoredDevice, read_invite};
 use super::config::Config;
 use super::handler::{Handler, Question, TRIES};
 use crate::failure::{Failure, explain};
-use crate::lock::unlock;
+use crate::lock::{PASSPHRASE_VARIABLE, unlock};
 use crate::session::interrupted;
 use crate::terminal::{Escaped, say};
 use crate::{Global, home};
@@ -33,7 +34,10 @@ pub(super) async fn run(config: Config, global: &Global) -> Result<(), Failure> 
 
 /// The agent from wherever it was; on the first run it is made and begins to enroll.
 fn open(config: &Config, global: &Global) -> Result<Agent, Failure> {
-    let key_file = config.key_file.as_deref().or(global.key_file.as_deref());
+    let beside = key_file_beside(&config.state);
+    let named = config.key_file.as_deref().or(global.key_file.as_deref());
+    // An agent starts without anybody there to ask: a passphrase only if the environment has one.
+    let key_file = named.or_else(|| std::env::var_os(PASSPHRASE_VARIABLE).is_none().then_some(&*beside));
     let exists = Store::exists(&config.state);
     // Before a passphrase is asked for, and long before the network.
     let invite = match (&config.invite, exists) {
@@ -68,6 +72,13 @@ fn open(config: &Config, global: &Global) -> Result<Agent, Failure> {
     };
     let name = config.name.clone().unwrap_or_else(home::machine_name);
     Ok(Agent::enroll(stored, &invite, &name)?)
+}
+
+/// `state.key` beside `state`: where the key of an agent's state is when nobody says so.
+fn key_file_beside(state: &Path) -> PathBuf {
+    let mut name = state.file_name().unwrap_or_default().to_owned();
+    name.push(".key");
+    state.with_file_name(name)
 }
 
 type Answering<'h> = Pin<Box<dyn Future<Output = (Message, Option<Vec<u8>>)> + Send + 'h>>;
