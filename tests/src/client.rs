@@ -34,8 +34,15 @@ pub struct Client {
     /// Messages offered in this run.
     pub delivered: VecDeque<Delivered>,
     /// Frames that had no connection to go to.
-    pub unsent: Vec<Vec<u8>>,
+    pub unsent: Vec<Unsent>,
     start: Instant,
+}
+
+/// A frame that the endpoint wanted to send, and the records as they were stored in that moment.
+pub struct Unsent {
+    /// The frame.
+    pub frame: Vec<u8>,
+    records: BTreeMap<[u8; 3], Vec<u8>>,
 }
 
 /// A message that the endpoint offered.
@@ -319,7 +326,7 @@ impl Client {
                 }
                 Output::Transmit(frame) => match &mut self.connection {
                     Some(connection) => connection.send_bytes(frame)?,
-                    None => self.unsent.push(frame.to_vec()),
+                    None => self.unsent.push(Unsent { frame: frame.to_vec(), records: self.records.clone() }),
                 },
                 Output::Deliver(delivery) => self.delivered.push_back(Delivered {
                     from: delivery.from,
@@ -419,9 +426,21 @@ impl Client {
     /// # Errors
     /// When the records do not fit together.
     pub fn restarted(&self) -> Outcome<Self> {
+        self.restarted_on(&self.records)
+    }
+
+    /// The device as it would be after a crash at the moment when this frame left.
+    ///
+    /// # Errors
+    /// When the records of that moment do not fit together.
+    pub fn restarted_at(&self, unsent: &Unsent) -> Outcome<Self> {
+        self.restarted_on(&unsent.records)
+    }
+
+    fn restarted_on(&self, records: &BTreeMap<[u8; 3], Vec<u8>>) -> Outcome<Self> {
         let mut client = Self::new()?;
         (client.seal, client.key) = (Seal::new(self.key), self.key);
-        client.records.clone_from(&self.records);
+        client.records.clone_from(records);
         let now = client.now()?;
         for (bytes, sealed) in &client.records {
             let key = RecordKey::from_bytes(bytes).ok_or("a record of an unknown kind")?;
