@@ -11,8 +11,26 @@ use av_tests::relay::{Relay, free_address};
 use av_tests::search::{Search, Secret};
 use av_wire::Role;
 
-const MESSAGES: [&str; 3] =
-    ["the gate code is four-seven-one-one", "a second line, for the ratchet", "read while nobody was there"];
+const MESSAGES: [&str; 3] = [
+    "the gate code is four-seven-one-one",
+    "a second line, for the ratchet",
+    "read while nobody else was there",
+];
+
+/// Names long enough to be searched for.
+const OWNER: &str = "alice of the old mill";
+const AGENT: &str = "scout-of-the-north";
+const WAITING: &str = "and this one waits for the agent";
+
+/// A text, and its halves: a part of it is a leak too.
+fn in_pieces(name: &str, text: &str) -> Outcome<[Secret; 3]> {
+    let (first, second) = text.as_bytes().split_at(text.len() / 2);
+    Ok([
+        Secret::new(name, text.as_bytes())?,
+        Secret::new(&format!("{name}, first half"), first)?,
+        Secret::new(&format!("{name}, second half"), second)?,
+    ])
+}
 
 #[test]
 fn no_secret_is_in_a_file_on_the_wire_or_in_a_log_and_canaries_are() -> Outcome {
@@ -20,14 +38,12 @@ fn no_secret_is_in_a_file_on_the_wire_or_in_a_log_and_canaries_are() -> Outcome 
     let address = free_address()?;
     let recorder = Recorder::start(address)?;
     let mut relay = Relay::start_at(&folder.join("relay"), address, &recorder.origin())?;
-    let owner = Owner::new(&folder, "alice")?;
+    let owner = Owner::new(&folder, OWNER)?;
     let recovery = folder.join("recovery.txt");
     let file = recovery.display().to_string();
-    owner
-        .run(&["init", "--relay", relay.origin(), "--name", "alice", "--recovery-file", &file])?
-        .success()?;
+    owner.run(&["init", "--relay", relay.origin(), "--name", OWNER, "--recovery-file", &file])?.success()?;
     let invite = owner.invite(&[])?;
-    let mut agent = Agent::new(&folder, "scout", &invite.url)?;
+    let mut agent = Agent::new(&folder, AGENT, &invite.url)?;
     let fingerprint = agent.enroll()?;
 
     // Keys that live for a moment only: those of the invite, before anybody wipes them.
@@ -37,9 +53,9 @@ fn no_secret_is_in_a_file_on_the_wire_or_in_a_log_and_canaries_are() -> Outcome 
     agent.process()?.expect_line("connected")?;
     let mut agent_log = Vec::new();
     for line in MESSAGES {
-        owner.chat("scout", &[line], 1)?.line(&line.to_uppercase())?;
-        secrets.push(Secret::new("message", line.as_bytes())?);
-        secrets.push(Secret::new("answer", line.to_uppercase().as_bytes())?);
+        owner.chat(AGENT, &[line], 1)?.line(&line.to_uppercase())?;
+        secrets.extend(in_pieces("message", line)?);
+        secrets.extend(in_pieces("answer", &line.to_uppercase())?);
         // The keys of this moment, before the ratchet moves on.
         agent_log.extend(agent.process()?.log());
         agent.kill()?;
@@ -50,8 +66,11 @@ fn no_secret_is_in_a_file_on_the_wire_or_in_a_log_and_canaries_are() -> Outcome 
     }
     // One that waits.
     agent.kill()?;
-    owner.chat("scout", &["and this one waits for the agent"], 0)?;
-    secrets.push(Secret::new("waiting message", b"and this one waits for the agent")?);
+    owner.chat(AGENT, &[WAITING], 0)?;
+    secrets.extend(in_pieces("waiting message", WAITING)?);
+    for name in [OWNER, AGENT] {
+        secrets.push(Secret::new("name", name.as_bytes())?);
+    }
     assert!(secrets.len() > 60, "{} secrets", secrets.len());
 
     let cluster = Cluster::find(relay.data())?;
