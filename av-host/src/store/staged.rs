@@ -34,7 +34,7 @@ struct Shared {
     state: Mutex<State>,
 }
 
-/// A file, or for now a copy of it. Clones are the same file.
+/// A file, or until it is accepted a copy of it. Clones are the same file.
 #[derive(Clone, Debug)]
 pub(super) struct StagedFile(Arc<Shared>);
 
