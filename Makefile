@@ -4,7 +4,7 @@
 .PHONY: help doctor setup demo test firmware clean
 
 help:
-	@echo 'make demo      plays the whole job on a real database: 2 min to build once, then 15 s (KEEP=1 leaves it running)'
+	@echo 'make demo      plays the whole job on a real database: 4 min to build once on 2 cores, then 6 s (KEEP=1 leaves it running)'
 	@echo 'make test      the whole suite: 10 min once, then 3 min (ONLY=fmt, ONLY=test/av-relay, … a part of it)'
 	@echo 'make doctor    what is missing on this machine and the line that cures it: 1 s'
 	@echo 'make setup     installs what is missing, fetches the crates: 1 to 5 min once, then 1 s'
