@@ -69,8 +69,10 @@ impl Invited {
 fn a_request_whose_tag_does_not_verify_is_an_attack_and_burns_the_invite() -> Outcome {
     let invited = Invited::new()?;
     let attacker = Device::new(Role::Agent)?;
-    // Who has seen the lookup on its way has no token, and so no tag.
-    assert!(invited.send(&attacker.request(invited.keys.lookup())?)?);
+    // A relay that saw the genuine request has its lookup and its sealed name, and no token to make a tag with.
+    let mut request = attacker.request_with(&invited.keys, "genuine")?;
+    request.tag = random()?;
+    assert!(invited.send(&request)?);
     let shown = invited.approve(&attacker)?.with_status(REFUSED)?;
     assert!(shown.output().contains("ATTACK"), "{shown:#?}");
     invited.nobody_is_in()?;
@@ -144,6 +146,8 @@ fn a_request_that_was_changed_on_its_way_is_refused_by_the_relay() -> Outcome {
 
 /// A hand-made owner, its invite, and an agent whose request it has: it can say anything, rightly tagged.
 struct Approval {
+    /// Held for as long as the test runs: it ends with the last who holds it.
+    _relay: SharedRelay,
     founder: Founder,
     keys: InviteKeys,
     agent: Client,
@@ -185,7 +189,7 @@ impl Approval {
         let ToDevice::PendingDevice { enroll, .. } = decode(&frame)? else { return Err("no request".into()) };
         let transcript = enroll.transcript()?;
         agent.disconnect();
-        Ok(Self { founder, keys, agent, device, transcript, origin })
+        Ok(Self { _relay: relay, founder, keys, agent, device, transcript, origin })
     }
 
     fn genuine(&self) -> Outcome<Contents> {
