@@ -1,10 +1,11 @@
 //! What unlocks a state directory: a key file, or a passphrase from the environment or the terminal.
 
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal};
 use std::path::Path;
 
 use av_host::Unlock;
 use av_host::store::Store;
+use tokio::signal::unix::{SignalKind, signal};
 use zeroize::Zeroizing;
 
 use crate::failure::Failure;
@@ -20,7 +21,7 @@ pub(crate) fn unlock(directory: &Path, key_file: Option<&Path>) -> Result<Unlock
     if let Ok(passphrase) = std::env::var(PASSPHRASE_VARIABLE) {
         return Ok(Unlock::Passphrase(Zeroizing::new(passphrase)));
     }
-    if std::io::stdin().is_terminal() {
+    if io::stdin().is_terminal() {
         return from_terminal(directory);
     }
     Err(Failure::usage(format!(
@@ -29,7 +30,13 @@ pub(crate) fn unlock(directory: &Path, key_file: Option<&Path>) -> Result<Unlock
 }
 
 fn from_terminal(directory: &Path) -> Result<Unlock, Failure> {
-    let ask = |prompt: &str| rpassword::prompt_password(prompt).map(Zeroizing::new);
+    // Ctrl-C would otherwise end the process while the terminal shows nothing of what is typed, and leave it so.
+    let _heard = signal(SignalKind::interrupt())?;
+    let ask = |prompt: &str| match rpassword::prompt_password(prompt) {
+        Ok(passphrase) => Ok(Zeroizing::new(passphrase)),
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => Err(Failure::interrupted()),
+        Err(error) => Err(error.into()),
+    };
     if Store::exists(directory) {
         return Ok(Unlock::Passphrase(ask("Passphrase: ")?));
     }
