@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use av_host::Error;
+use av_host::av_proto::limits::INVITES;
 use av_host::av_proto::wire::Role;
 use av_host::av_proto::wire::limits::MAX_INVITE_SECONDS;
-use av_host::av_proto::{Event, InviteUrl};
+use av_host::av_proto::{EndpointError, Event, InviteUrl};
 use clap::Args;
 
 use crate::Global;
@@ -26,7 +28,15 @@ pub(crate) struct Invite {
 impl Invite {
     pub(crate) async fn run(self, global: &Global) -> Result<(), Failure> {
         with_owner(global, async |owner| {
-            let (token, lookup) = owner.create_invite(Role::Agent, self.expires).await?;
+            let (token, lookup) = match owner.create_invite(Role::Agent, self.expires).await {
+                Err(Error::Command(EndpointError::Full)) => {
+                    return Err(Failure::failed(format!(
+                        "this device keeps {INVITES} invites, used ones too, each until its time is over: try again \
+                         when the first of them has expired"
+                    )));
+                }
+                made => made?,
+            };
             // Given away only once the relay knows it: an invite that does not work looks like a theft.
             wait_for(owner, |event| match event {
                 Event::InviteReady(ready) if *ready == lookup => Some(Ok(())),
