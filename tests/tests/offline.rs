@@ -13,6 +13,7 @@ use av_tests::process::{Finished, Process};
 use av_tests::recorder::Recorder;
 use av_tests::relay::{Relay, free_address};
 use av_tests::shared::SharedRelay;
+use av_tests::wait::{DEADLINE, wait_until};
 
 /// `av`'s exit statuses.
 const FAILED: i32 = 1;
@@ -109,6 +110,39 @@ fn a_message_typed_while_the_relay_is_down_is_not_lost() -> Outcome {
     chat.finish()?.success()?;
     assert_eq!(agent.handled()?, ["typed into the void"]);
     Ok(())
+}
+
+#[test]
+fn a_line_that_the_full_outbox_holds_back_is_given_back_on_interrupt() -> Outcome {
+    let folder = Folder::new()?;
+    let mut relay = Relay::start(&folder.join("relay"))?;
+    let owner = Owner::found(&folder, "owner", relay.origin())?;
+    let agent = Agent::enrolled(&folder, "agent", &owner)?;
+    relay.stop()?.success()?;
+    let mut chat = owner.spawn(&["chat", "agent"])?;
+    // One more than an owner's outbox holds.
+    let lines: Vec<String> = (1..=17).map(|number| format!("line {number}")).collect();
+    chat.write(&format!("{}\n", lines.join("\n")))?;
+    wait_until("the last line is held back", DEADLINE, || {
+        Ok(chat.log().iter().any(|line| line.contains("held back")).then_some(()))
+    })?;
+    chat.signal(rustix::process::Signal::INT)?;
+    clear(chat.finish()?, FAILED, &["not sent", "line 17"])?;
+    relay.restart()?;
+    owner.chat("agent", &[], 16)?;
+    assert_eq!(agent.handled()?, lines[..16]);
+    Ok(())
+}
+
+#[test]
+fn one_invite_too_many_says_when_there_is_room_again() -> Outcome {
+    let folder = Folder::new()?;
+    let relay = SharedRelay::get()?;
+    let owner = Owner::found(&folder, "owner", relay.origin())?;
+    for _ in 0..8 {
+        owner.invite(&[])?;
+    }
+    clear(owner.run(&["invite"])?, FAILED, &["8 invites", "expired"])
 }
 
 /// Runs `av peers` on damaged state; it must refuse and leave every file as it is.

@@ -105,7 +105,7 @@ impl fmt::Display for SendError {
             Self::NotReady => "there is no session with this peer yet",
             Self::PeerNotActive => "this peer is suspended or revoked",
             Self::TooLong => "the message is longer than the peer takes",
-            Self::OutboxFull => "earlier messages wait for the relay; try again later",
+            Self::OutboxFull => "earlier messages wait for the relay to take them",
             Self::TicketUsed => "this message was already confirmed",
             Self::Bug => "internal error: something did not fit",
         })

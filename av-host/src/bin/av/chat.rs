@@ -1,13 +1,12 @@
 //! `av chat`: typed lines go out, what comes is printed. Works on a terminal and in a pipe.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use av_host::av_proto::wire::DeviceId;
 use av_host::av_proto::{Event, OutboxId, SendError, Standing};
 use av_host::{Error, Message, Notice, Owner, Peer};
 use clap::Args;
-use tokio::io::{AsyncBufReadExt, BufReader, Lines, Stdin};
+use tokio::io::{AsyncBufRead, AsyncBufReadExt, BufReader, Split};
 use tokio::time::Instant;
 
 use crate::Global;
@@ -41,7 +40,8 @@ impl Chat {
         let mut conversation = Conversation {
             to,
             peers,
-            unsent: VecDeque::new(),
+            unsent: None,
+            was_held: false,
             on_the_way: Vec::new(),
             received: 0,
             input_ended: false,
@@ -49,10 +49,10 @@ impl Chat {
             was_lost: false,
         };
         let outcome = tokio::select! {
-            outcome = self.converse(&mut owner, &mut conversation) => outcome,
-            // What was typed is stored; it goes out next time.
-            () = interrupted() => Ok(()),
+            outcome = self.converse(&mut owner, &mut conversation) => Some(outcome),
+            () = interrupted() => None,
         };
+        let outcome = outcome.unwrap_or_else(|| conversation.interrupted());
         finish(owner, outcome).await
     }
 
@@ -82,13 +82,13 @@ impl Chat {
     }
 
     async fn converse(&self, owner: &mut Owner, conversation: &mut Conversation) -> Result<(), Failure> {
-        let mut lines = BufReader::new(tokio::io::stdin()).lines();
+        let mut lines = BufReader::new(tokio::io::stdin()).split(b'\n');
         let mut deadline = None;
         loop {
             conversation.send_what_is_unsent(owner).await?;
             if conversation.input_ended
                 && owner.device().outbox_len().await? == 0
-                && conversation.unsent.is_empty()
+                && conversation.unsent.is_none()
             {
                 if let Some(refusal) = conversation.refused.take() {
                     return Err(refusal);
@@ -106,9 +106,9 @@ impl Chat {
                 }
             }
             // A line that waits to be sent holds back the next: its sender should see that nothing moves.
-            let wants_line = !conversation.input_ended && conversation.unsent.is_empty();
+            let wants_line = !conversation.input_ended && conversation.unsent.is_none();
             let over = deadline.unwrap_or_else(Instant::now);
-            // Each branch is cancel safe: `next_line` keeps what it has read, the others are channels and timers.
+            // Each branch is cancel safe: `next_segment` keeps what it has read, the others are channels and timers.
             tokio::select! {
                 line = next_line(&mut lines), if wants_line => conversation.typed(line?),
                 notice = owner.device().next() => match notice {
@@ -129,47 +129,72 @@ impl Chat {
     }
 }
 
-async fn next_line(lines: &mut Lines<BufReader<Stdin>>) -> Result<Option<String>, Failure> {
-    lines.next_line().await.map_err(|error| Failure::failed(format!("cannot read the input: {error}")))
+/// The next line's bytes: a message need not be text.
+async fn next_line<R: AsyncBufRead + Unpin>(lines: &mut Split<R>) -> Result<Option<Vec<u8>>, Failure> {
+    let line = lines.next_segment().await;
+    let mut line = line.map_err(|error| Failure::failed(format!("cannot read the input: {error}")))?;
+    if let Some(line) = &mut line {
+        line.pop_if(|last| *last == b'\r');
+    }
+    Ok(line)
 }
 
 struct Conversation {
     to: DeviceId,
     peers: Vec<Peer>,
-    /// Lines that could not be sent yet.
-    unsent: VecDeque<String>,
+    /// A line that could not be sent yet. It is not stored: the outbox is full, or there is no session.
+    unsent: Option<Vec<u8>>,
     /// Messages that the relay has not accepted yet.
     on_the_way: Vec<OutboxId>,
     received: usize,
     input_ended: bool,
     refused: Option<Failure>,
     was_lost: bool,
+    /// Whether it was said that a line has to wait.
+    was_held: bool,
 }
 
 impl Conversation {
-    fn typed(&mut self, line: Option<String>) {
+    fn typed(&mut self, line: Option<Vec<u8>>) {
         match line {
             Some(line) if line.is_empty() => {}
-            Some(line) => self.unsent.push_back(line),
+            Some(line) => self.unsent = Some(line),
             None => self.input_ended = true,
         }
     }
 
-    async fn send_what_is_unsent(&mut self, owner: &mut Owner) -> Result<(), Failure> {
-        while let Some(line) = self.unsent.front() {
-            match owner.device().send(self.to, line.clone().into_bytes()).await {
-                Ok(id) => self.on_the_way.push(id),
-                // Both end by themselves: when the relay accepts, or when the peer's first message comes.
-                Err(Error::Send(SendError::OutboxFull | SendError::NotReady)) => return Ok(()),
-                Err(Error::Send(SendError::TooLong)) => {
-                    self.refused = Some(Failure::failed("a line was too long and was not sent: split it"));
-                    hint!("not sent, longer than the peer takes: {} bytes", line.len());
-                }
-                Err(Error::Send(error @ SendError::PeerNotActive)) => return Err(Failure::refused(error)),
-                Err(error) => return Err(error.into()),
-            }
-            self.unsent.pop_front();
+    /// What was sent is stored, and goes out next time. A line that had to wait is not: it is given back.
+    fn interrupted(&self) -> Result<(), Failure> {
+        match &self.unsent {
+            None => Ok(()),
+            Some(line) => Err(Failure::failed(format!(
+                "interrupted; this line was not sent, nor any behind it: {}",
+                Escaped(&String::from_utf8_lossy(line))
+            ))),
         }
+    }
+
+    async fn send_what_is_unsent(&mut self, owner: &mut Owner) -> Result<(), Failure> {
+        let Some(line) = &self.unsent else { return Ok(()) };
+        match owner.device().send(self.to, line.clone()).await {
+            Ok(id) => self.on_the_way.push(id),
+            // Both end by themselves: when the relay accepts, or when the peer's first message comes.
+            Err(Error::Send(error @ (SendError::OutboxFull | SendError::NotReady))) => {
+                // While the relay takes messages, a full outbox is a matter of milliseconds.
+                if !self.was_held && (self.was_lost || error == SendError::NotReady) {
+                    self.was_held = true;
+                    hint!("what you type now is held back and not stored yet: {error}");
+                }
+                return Ok(());
+            }
+            Err(Error::Send(SendError::TooLong)) => {
+                self.refused = Some(Failure::failed("a line was too long and was not sent: split it"));
+                hint!("not sent, longer than the peer takes: {} bytes", line.len());
+            }
+            Err(Error::Send(error @ SendError::PeerNotActive)) => return Err(Failure::refused(error)),
+            Err(error) => return Err(error.into()),
+        }
+        self.unsent = None;
         Ok(())
     }
 
@@ -192,7 +217,7 @@ impl Conversation {
                 hint!("not delivered: {}", explain(code));
                 self.refused = Some(Failure::refused_with("a message was not taken", code));
             }
-            Notice::Event(Event::Authenticated) => self.was_lost = false,
+            Notice::Event(Event::Authenticated) => (self.was_lost, self.was_held) = (false, false),
             Notice::Event(Event::PeerActive(_) | Event::PeerStanding(..)) => {
                 self.peers = owner.device().peers().await?;
             }
@@ -218,3 +243,7 @@ impl Conversation {
         Ok(())
     }
 }
+
+#[cfg(test)]
+#[path = "chat_tests.rs"]
+mod tests;
