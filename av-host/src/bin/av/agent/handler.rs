@@ -77,7 +77,7 @@ impl Handler {
         for attempt in 1..=TRIES {
             match self.attempt(question).await {
                 Ok(answer) => return Some(answer),
-                Err(error) => tracing::warn!(message = %question.id, attempt, "the handler failed: {error}"),
+                Err(error) => tracing::warn!(id = %question.id, attempt, "the handler failed: {error}"),
             }
             if attempt < TRIES {
                 tokio::time::sleep(pause).await;

@@ -185,7 +185,7 @@ impl<'h> Work<'h> {
                 Ok(())
             }
             Err(Error::Send(error)) => {
-                tracing::error!(message = %message.id, "its answer cannot be sent: {error}");
+                tracing::error!(id = %message.id, "its answer cannot be sent: {error}");
                 Ok(agent.device().confirm(&message).await?)
             }
             Err(error) => Err(error.into()),
