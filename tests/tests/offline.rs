@@ -179,7 +179,7 @@ fn another_key_file_does_not_open_the_state() -> Outcome {
     let owner = Owner::found(&folder, "owner", relay.origin())?;
     let right = std::fs::read(owner.key_file())?;
     std::fs::write(owner.key_file(), [7; 32])?;
-    refuses(&owner, "another key", &["key file"])?;
+    refuses(&owner, "another key", &["is not the key file of this state"])?;
     std::fs::write(owner.key_file(), &right[..31])?;
     refuses(&owner, "a short key", &["32"])?;
     std::fs::write(owner.key_file(), &right)?;
@@ -202,7 +202,7 @@ fn a_wrong_passphrase_is_told_and_the_state_is_left_as_it_is() -> Outcome {
     av("correct horse", &["init", "--relay", relay.origin()])?.success()?;
     let before = files(&home)?;
     for wrong in ["correct horse ", "Correct horse", "battery staple"] {
-        clear(av(wrong, &["peers"])?, STATE, &["passphrase"])?;
+        clear(av(wrong, &["peers"])?, STATE, &["wrong passphrase"])?;
         assert!(files(&home)? == before, "a file was changed");
     }
     av("correct horse", &["peers"])?.success().map(drop)
