@@ -1,7 +1,6 @@
 //! An agent: `av agent run` as a process with a state directory and a handler program of its own.
 
-use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::folder::Folder;
@@ -127,17 +126,6 @@ impl Agent {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
             Err(error) => Err(error.into()),
         }
-    }
-
-    /// Replaces its handler.
-    ///
-    /// # Errors
-    /// Those of the file system.
-    pub fn set_handler(&self, handler: &str) -> Outcome {
-        let path = self.folder.join("handler");
-        fs::write(&path, handler)?;
-        fs::set_permissions(&path, Permissions::from_mode(0o755))?;
-        Ok(())
     }
 }
 

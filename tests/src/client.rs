@@ -1,15 +1,16 @@
 //! A device in a test's hands: av-proto's endpoint, its records in memory, its frames one by one.
 
+mod owner;
+mod records;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use av_proto::{
-    ConnectionError, EnrollOptions, Event, HostEndpoint, InviteUrl, Now, Output, RecordChange, RecordKey,
-    RecordKind, RequestView, Seal, Ticket,
+    ConnectionError, EnrollOptions, Event, HostEndpoint, InviteUrl, Now, Output, RecordChange, Seal, Ticket,
 };
 use av_wire::frame::{LinkKind, ToDevice};
 use av_wire::limits::MAX_FRAME;
-use av_wire::statement::Verdict;
 use av_wire::{DeviceId, InboxEpoch, MessageId, Origin, Role};
 use getrandom::SysRng;
 use rand_core::UnwrapErr;
@@ -17,9 +18,6 @@ use rand_core::UnwrapErr;
 use crate::Outcome;
 use crate::connection::{Connection, Incoming};
 use crate::device::random;
-
-/// Bytes that hold any opened record.
-const RECORD: usize = 16 * 1024;
 
 /// A device that does what its endpoint says and nothing else.
 pub struct Client {
@@ -134,85 +132,6 @@ impl Client {
     /// When it has no identity.
     pub fn id(&self) -> Outcome<DeviceId> {
         self.endpoint.device_id().ok_or_else(|| "a device without identity".into())
-    }
-
-    /// Makes an invite for an agent that is good for ten minutes, and waits until the relay has it.
-    ///
-    /// # Errors
-    /// When the endpoint or the relay refuses.
-    pub fn invite(&mut self) -> Outcome<String> {
-        let now = self.now()?;
-        let token = self.endpoint.create_invite(now, &mut UnwrapErr(SysRng), Role::Agent, 600);
-        let token = token.map_err(|error| format!("{error:?}"))?;
-        self.drain()?;
-        self.await_event("the invite is registered", |event| {
-            matches!(event, Event::InviteReady(_)).then_some(())
-        })?;
-        let origin = self.endpoint.origin().ok_or("an owner has an origin")?.clone();
-        Ok(InviteUrl { token, origin, link_key: None, owner: Some(self.id()?) }.to_string())
-    }
-
-    /// The enrollment requests that the relay holds, and what this owner's device makes of each.
-    ///
-    /// # Errors
-    /// When the endpoint or the relay refuses.
-    pub fn requests(&mut self) -> Outcome<Vec<RequestView>> {
-        self.endpoint.list_pending().map_err(|error| format!("{error:?}"))?;
-        self.drain()?;
-        let mut requests = Vec::new();
-        self.await_event("the requests are listed", |event| match event {
-            Event::EnrollmentRequest(request) => {
-                requests.push(request.clone());
-                None
-            }
-            Event::PendingListed => Some(()),
-            _ => None,
-        })?;
-        Ok(requests)
-    }
-
-    /// Approves a device that asked.
-    ///
-    /// # Errors
-    /// When the endpoint or the relay refuses.
-    pub fn approve(&mut self, device: &DeviceId) -> Outcome {
-        let now = self.now()?;
-        self.endpoint.approve(now, &mut UnwrapErr(SysRng), device).map_err(|error| format!("{error:?}"))?;
-        self.drain()?;
-        self.await_event("the approval is taken", |event| match event {
-            Event::Approved(approved) if approved == device => Some(Ok(())),
-            Event::ApprovalFailed(failed, code) if failed == device => Some(Err(format!("{code:?}").into())),
-            _ => None,
-        })?
-    }
-
-    /// An agent of this owner: invited, enrolled, approved, active, its session confirmed on both sides.
-    ///
-    /// # Errors
-    /// When any step of that fails.
-    pub fn new_agent(&mut self, name: &str) -> Outcome<Self> {
-        let mut agent = Self::enroll(&self.invite()?, name)?;
-        let id = agent.id()?;
-        self.requests()?;
-        self.approve(&id)?;
-        let owner = self.id()?;
-        agent.await_event("the agent's session is confirmed", |event| {
-            matches!(event, Event::PeerConfirmed(peer) if *peer == owner).then_some(())
-        })?;
-        self.await_event("the owner's session is confirmed", |event| {
-            matches!(event, Event::PeerConfirmed(peer) if *peer == id).then_some(())
-        })?;
-        Ok(agent)
-    }
-
-    /// States a verdict on a peer.
-    ///
-    /// # Errors
-    /// When the endpoint does not take it.
-    pub fn state(&mut self, peer: &DeviceId, verdict: Verdict) -> Outcome {
-        let now = self.now()?;
-        self.endpoint.state(now, peer, verdict).map_err(|error| format!("{error:?}"))?;
-        self.drain()
     }
 
     /// A connection without a relay: what the endpoint sends is kept in [`Client::unsent`], and what it receives is
@@ -358,20 +277,6 @@ impl Client {
         }
     }
 
-    /// Feeds frames until a message is offered.
-    ///
-    /// # Errors
-    /// When the connection ends before.
-    pub fn await_message(&mut self) -> Outcome<Delivered> {
-        loop {
-            if let Some(delivered) = self.delivered.pop_front() {
-                return Ok(delivered);
-            }
-            let frame = self.next_frame()?;
-            self.feed(&frame)?.map_err(|error| format!("{error:?}"))?;
-        }
-    }
-
     /// Takes out the events that no one has asked for.
     pub fn take_events(&mut self) -> Vec<Event> {
         self.events.drain(..).collect()
@@ -393,60 +298,5 @@ impl Client {
     pub fn confirm(&mut self, delivered: &Delivered) -> Outcome {
         self.endpoint.confirm(&delivered.ticket).map_err(|error| format!("{error:?}"))?;
         self.drain()
-    }
-
-    /// The opened records. Seals are fresh at every write, so it is their content that is compared.
-    ///
-    /// # Errors
-    /// When one does not open.
-    pub fn opened_records(&self) -> Outcome<BTreeMap<[u8; 3], Vec<u8>>> {
-        let mut opened = BTreeMap::new();
-        for (bytes, sealed) in &self.records {
-            let key = RecordKey::from_bytes(bytes).ok_or("a record of an unknown kind")?;
-            let mut buffer = vec![0; RECORD];
-            let record =
-                self.seal.open(key, sealed, &mut buffer).map_err(|error| format!("{error:?}"))?.to_vec();
-            opened.insert(*bytes, record);
-        }
-        Ok(opened)
-    }
-
-    /// The opened records but the inbox cursor's, which counts what was refused too.
-    ///
-    /// # Errors
-    /// When one does not open.
-    pub fn records_but_cursor(&self) -> Outcome<BTreeMap<[u8; 3], Vec<u8>>> {
-        let mut records = self.opened_records()?;
-        records.retain(|key, _| key.first() != Some(&(RecordKind::Meta as u8)));
-        Ok(records)
-    }
-
-    /// The device as it would be after a crash of this instant: a new endpoint on the stored records.
-    ///
-    /// # Errors
-    /// When the records do not fit together.
-    pub fn restarted(&self) -> Outcome<Self> {
-        self.restarted_on(&self.records)
-    }
-
-    /// The device as it would be after a crash at the moment when this frame left.
-    ///
-    /// # Errors
-    /// When the records of that moment do not fit together.
-    pub fn restarted_at(&self, unsent: &Unsent) -> Outcome<Self> {
-        self.restarted_on(&unsent.records)
-    }
-
-    fn restarted_on(&self, records: &BTreeMap<[u8; 3], Vec<u8>>) -> Outcome<Self> {
-        let mut client = Self::new()?;
-        (client.seal, client.key) = (Seal::new(self.key), self.key);
-        client.records.clone_from(records);
-        let now = client.now()?;
-        for (bytes, sealed) in &client.records {
-            let key = RecordKey::from_bytes(bytes).ok_or("a record of an unknown kind")?;
-            client.endpoint.restore(now, &client.seal, key, sealed).map_err(|error| format!("{error:?}"))?;
-        }
-        client.endpoint.resume().map_err(|error| format!("{error:?}"))?;
-        Ok(client)
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! scenario ──▶ relay │ owner │ agent ──▶ process ──▶ folder, wait
-//!          ──▶ device ──▶ connection            (clients that say what no honest device says)
+//!          ──▶ founder ──▶ device ──▶ connection  (clients that say what no honest device says)
+//!          ──▶ client ──▶ connection            (an endpoint whose frames and records the test holds)
 //!          ──▶ recorder ──▶ websocket           (everything that went over the wire, unmasked)
 //!          ──▶ search ──▶ database              (is a secret anywhere? a canary shows that it would be found)
 //! ```
@@ -18,6 +19,7 @@ pub mod connection;
 pub mod database;
 pub mod device;
 pub mod folder;
+pub mod founder;
 pub mod invite;
 pub mod owner;
 pub mod process;

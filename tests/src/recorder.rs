@@ -54,11 +54,6 @@ impl Recording {
     pub fn frames_to_relay(&self) -> Vec<Vec<u8>> {
         websocket::messages(&self.to_relay)
     }
-
-    /// Payloads of the binary messages that the relay sent.
-    pub fn frames_to_device(&self) -> Vec<Vec<u8>> {
-        websocket::messages(&self.to_device)
-    }
 }
 
 #[derive(Clone, Copy)]

@@ -1,6 +1,6 @@
 //! A relay of a test's own: `av-relay dev` on a free port, with a PostgreSQL of its own.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -123,15 +123,6 @@ impl Relay {
     /// Its data directory.
     pub fn data(&self) -> &Path {
         &self.data
-    }
-
-    /// A connection that shows that it still answers.
-    ///
-    /// # Errors
-    /// When nobody listens.
-    pub fn probe(&self) -> Outcome {
-        TcpStream::connect(self.address)?;
-        Ok(())
     }
 }
 

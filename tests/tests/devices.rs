@@ -2,7 +2,8 @@
 
 use av_tests::Outcome;
 use av_tests::connection::{Connection, decode, unexpected};
-use av_tests::device::{Device, Founder, random};
+use av_tests::device::{Device, random};
+use av_tests::founder::Founder;
 use av_tests::shared::SharedRelay;
 use av_wire::frame::{ToDevice, ToRelay};
 use av_wire::statement::Verdict;

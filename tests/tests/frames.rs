@@ -4,7 +4,8 @@ use std::io::Write;
 
 use av_tests::Outcome;
 use av_tests::connection::{Connection, encode};
-use av_tests::device::{Device, Founder, random};
+use av_tests::device::{Device, random};
+use av_tests::founder::Founder;
 use av_tests::shared::SharedRelay;
 use av_wire::frame::ToRelay;
 use av_wire::limits::MAX_FRAME;

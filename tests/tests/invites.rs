@@ -5,7 +5,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use av_tests::Outcome;
 use av_tests::connection::{Connection, decode, unexpected};
-use av_tests::device::{Device, Founder, random};
+use av_tests::device::{Device, random};
+use av_tests::founder::Founder;
 use av_tests::shared::SharedRelay;
 use av_tests::wait::{DEADLINE, wait_until};
 use av_wire::frame::{ToDevice, ToRelay};

@@ -2,8 +2,9 @@
 
 use av_tests::Outcome;
 use av_tests::connection::{Connection, decode};
-use av_tests::device::{Device, Founder, random};
+use av_tests::device::{Device, random};
 use av_tests::folder::Folder;
+use av_tests::founder::Founder;
 use av_tests::recorder::Recorder;
 use av_tests::relay::{Relay, free_address};
 use av_wire::frame::{ToDevice, ToRelay};

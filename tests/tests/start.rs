@@ -7,8 +7,8 @@ use std::process::Command;
 
 use av_tests::Outcome;
 use av_tests::database::Cluster;
-use av_tests::device::Founder;
 use av_tests::folder::Folder;
+use av_tests::founder::Founder;
 use av_tests::process::{Finished, Process, exists};
 use av_tests::relay::Relay;
 use rustix::process::{Signal, geteuid};
