@@ -19,6 +19,8 @@ const NEXT_SEQUENCE: &str = "UPDATE av.inboxes SET next_sequence = next_sequence
      RETURNING next_sequence - 1, acknowledged";
 const INSERT_ACTIVATED: &str =
     "INSERT INTO av.inbox_entries (tenant_id, device_id, sequence, activated) VALUES ($1, $2, $3, $4)";
+/// For the transaction, without giving a number.
+const LOCK: &str = "SELECT FROM av.inboxes WHERE tenant_id = $1 AND device_id = $2 FOR NO KEY UPDATE";
 /// To every device that is in or may come back, but not to who said it.
 const INSERT_STATEMENT_FOR_ALL: &str = "WITH numbered AS (
          UPDATE av.inboxes i SET next_sequence = i.next_sequence + 1
@@ -149,6 +151,9 @@ impl TenantTx {
         issuer: &DeviceId,
         serial: u64,
     ) -> Result<Vec<DeviceId>, StoreError> {
+        // Nothing is put into the issuer's own, but no message of whom the statement shuts out may come in behind
+        // it there either.
+        self.query_opt(LOCK, &[&self.tenant_bytes(), &issuer.as_bytes().as_slice()]).await?;
         let rows = self
             .query(
                 INSERT_STATEMENT_FOR_ALL,

@@ -119,3 +119,32 @@ async fn the_look_up_of_an_invite_uses_its_index() {
     let plan: Vec<String> = app.query(&plan, &[]).await.unwrap().iter().map(|row| row.get(0)).collect();
     assert!(plan.iter().any(|line| line.contains("invites_by_hash")), "{plan:#?}");
 }
+
+/// Ends when some other connection waits for a lock that the connection of this process id holds.
+async fn someone_waits_for(cluster: &TestCluster, holder: i32) {
+    const WAITS: &str =
+        "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND $1 = ANY (pg_blocking_pids(pid)))";
+    let looking = cluster.connect(APP_ROLE).await;
+    while !looking.query_one(WAITS, &[&holder]).await.unwrap().get::<_, bool>(0) {}
+}
+
+#[tokio::test]
+async fn a_statement_overtakes_no_message_on_its_way_in() {
+    let (cluster, relay) = relay().await;
+    let tenant = Tenant::founded(&relay).await;
+    let agent = tenant.active(Role::Agent).await;
+    let bystander = tenant.active(Role::Agent).await;
+    // Also none to the owner whose statement it is, and who gets no copy of it.
+    for (serial, recipient) in [(1, bystander.id()), (2, tenant.owner.id())] {
+        let message = relay.store().tenant(tenant.id).await.unwrap();
+        message.next_sequence(&recipient).await.unwrap();
+        let holder = message.query_one("SELECT pg_backend_pid()", &[]).await.unwrap().get(0);
+        let mut statement = std::pin::pin!(tenant.state(Verdict::Suspended, agent.id(), serial));
+        tokio::select! {
+            posted = &mut statement => panic!("a message may follow its sender's suspension: {posted:?}"),
+            () = someone_waits_for(&cluster, holder) => {}
+        }
+        message.commit().await.unwrap();
+        statement.await.unwrap();
+    }
+}
