@@ -142,7 +142,7 @@ where
     /// The relay confirmed the founding or the activation.
     fn confirmed(&mut self, sent: Option<Handshake>) -> Result<(), ConnectionError> {
         let expected = self.device.get().map(Device::handshake);
-        if sent.is_none() || sent != expected {
+        if sent != expected || !matches!(sent, Some(Handshake::Found | Handshake::Activate)) {
             return Err(ConnectionError::Violation);
         }
         let Some(Device { identity, name, origin, link_key, progress }) = self.device.take() else {

@@ -226,3 +226,14 @@ fn a_relay_that_asks_for_patience_gets_the_message_on_the_next_connection() {
     world.settle();
     assert!(world.owner.sent.contains(&sent), "the very same bytes go out again");
 }
+
+#[test]
+fn a_confirmation_that_nobody_waits_for_stores_nothing() {
+    let mut world = World::talking();
+    let before = world.agent.store.clone();
+    let mut buffer = [0; 16];
+    let done = av_wire::encode(&ToDevice::Done { request: 0 }, &mut buffer).expect("room");
+    assert_eq!(world.receive(Side::Agent, done), Err(ConnectionError::Violation));
+    world.agent.drain(&mut world.office);
+    assert!(world.agent.store == before, "no record is even sealed anew");
+}
