@@ -30,6 +30,9 @@ use crate::transport::{Backoff, Link, TransportError};
 /// Notices that wait for the application before frames are no longer taken from the relay: several inboxes full.
 const NOTICES: usize = 256;
 
+/// Seconds that a relay can ask for at the most: a bad answer must not park a device for years.
+const LONGEST_PATIENCE: u32 = 15 * 60;
+
 /// A command: runs on the endpoint, and returns what reports its outcome once that is stored.
 pub(crate) type Command = Box<dyn FnOnce(&mut Inputs<'_>) -> Box<dyn FnOnce() + Send> + Send>;
 
@@ -269,7 +272,8 @@ impl Driver {
 
     fn retry_later(&mut self, at_least_seconds: Option<u32>) {
         let random = getrandom::u32().unwrap_or(u32::MAX);
-        let least = std::time::Duration::from_secs(u64::from(at_least_seconds.unwrap_or(0)));
+        let seconds = at_least_seconds.unwrap_or(0).min(LONGEST_PATIENCE);
+        let least = std::time::Duration::from_secs(u64::from(seconds));
         self.connection = Connection::Waiting(Instant::now() + least + self.backoff.next(random));
     }
 

@@ -62,8 +62,8 @@ pub const RECORD_OVERHEAD: usize = 128;
 /// One-time prekeys whose secrets a device keeps. An enrollment needs one; the rest serve later initiators.
 pub const ONE_TIME_PREKEYS: usize = 8;
 
-/// Invites that an owner's device keeps at a time. With all of them open, making another one is refused until one
-/// expires: each is a door.
+/// Invites that an owner's device keeps at a time, used ones too: until one expires, its keys tell whether a second
+/// device holds its token. With all places taken, making another one is refused until the first expires.
 pub const INVITES: usize = 8;
 
 /// Verified enrollment requests that wait for the owner's word. The oldest goes for a fifth, and comes back when the

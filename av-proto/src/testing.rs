@@ -119,6 +119,19 @@ impl PostOffice {
         }
     }
 
+    /// Another agent takes the place of the one before, which is forgotten with all that waits for it.
+    pub fn replace_agent(&mut self) {
+        self.disconnect(Side::Agent);
+        self.agent = Known::NEW;
+        (self.enroll, self.grant) = (None, None);
+        for _ in 0..self.entries.len() {
+            if let Some(entry) = self.entries.pop_front().filter(|entry| entry.to != Side::Agent) {
+                // It was just taken out, so there is room.
+                let _ = self.entries.push_back(entry);
+            }
+        }
+    }
+
     /// A device connects; the challenge waits for it.
     ///
     /// # Errors

@@ -117,7 +117,7 @@ impl fmt::Display for ApproveError {
         f.write_str(match self {
             Self::NoSuchRequest => "there is no such verified request",
             Self::InviteOver => "the invite is expired, used or withdrawn; make a new one",
-            Self::PeersFull => "there is no room for another peer",
+            Self::PeersFull => "there is no room for another peer: revoke one that is no longer used",
             Self::OutboxFull => "earlier calls wait for the relay; try again later",
             Self::NotOwner => "only an active owner's device approves",
             Self::Bug => "internal error: something did not fit",

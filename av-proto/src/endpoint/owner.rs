@@ -235,14 +235,14 @@ where
             return Err(ApproveError::OutboxFull);
         }
         let known = self.peer_index(device_id);
-        let free = self.peers.iter().position(Slot::is_empty).filter(|_| known.is_none());
-        let free = free.ok_or(ApproveError::PeersFull)?;
+        let free = self.free_peer_slot().filter(|_| known.is_none()).ok_or(ApproveError::PeersFull)?;
 
         let (chain_hash, grant) = self.grant(&request, invite, now)?;
         let slot = self.invites.get_mut(invite).ok_or(ApproveError::InviteOver)?;
         let approved = slot.get_mut().ok_or(ApproveError::InviteOver)?;
         let before = approved.state();
         let psk = approved.approve(&request, now.wall).map_err(|_| ApproveError::InviteOver)?;
+        let replaced = self.peers.get_mut(free).and_then(Slot::take);
         let started = self.start_session(now, rng, &request, free, psk, chain_hash);
         let queued = started.and_then(|()| self.queue_grant(device_id, grant));
         let Some(slot) = self.invites.get_mut(invite) else { return Err(ApproveError::Bug) };
@@ -250,8 +250,10 @@ where
             if let Some(invite) = slot.get_mut() {
                 invite.restore_state(before);
             }
-            if let Some(peer) = self.peers.get_mut(free) {
-                peer.clear();
+            match (self.peers.get_mut(free), replaced) {
+                (Some(slot), Some(replaced)) => slot.set(replaced),
+                (Some(slot), None) => slot.clear(),
+                (None, _) => {}
             }
             return Err(error);
         }
@@ -259,6 +261,13 @@ where
         self.requests.retain(|request| !is_its(request));
         self.send_kind(rng, device_id, kind::HELLO, &[]).map_err(|_| ApproveError::Bug)?;
         Ok(())
+    }
+
+    /// An empty slot, or that of a revoked peer: revoked is final, so its generation guards nothing any more.
+    fn free_peer_slot(&self) -> Option<usize> {
+        let is_revoked =
+            |slot: &Slot<Peer<A, SKIP>>| slot.get().is_some_and(|peer| peer.standing == Standing::Revoked);
+        self.peers.iter().position(Slot::is_empty).or_else(|| self.peers.iter().position(is_revoked))
     }
 
     /// Writes the grant for a request into the scratch buffer; the hash of its chain, and its length.

@@ -151,6 +151,33 @@ fn an_invite_is_not_approved_after_its_time() {
 }
 
 #[test]
+fn a_revoked_peer_makes_room_for_another() {
+    let mut world = World::talking();
+    for seed in 20..24 {
+        let former = world.agent.id();
+        world.owner.endpoint.state(NOW, &former, av_wire::statement::Verdict::Revoked).expect("a peer");
+        world.settle();
+        world.office.replace_agent();
+        world.agent = Device::new(Side::Agent, seed);
+        let invite = world.invite(Role::Agent);
+        world.enroll(&invite, Role::Agent);
+        let device = world.request().expect("a verified request");
+        world.approve(&device);
+        assert_eq!(
+            world.agent.endpoint.phase(),
+            Phase::Active,
+            "{seed}: this endpoint has room for two peers"
+        );
+    }
+    let (owner, agent) = (world.owner.id(), world.agent.id());
+    world.owner.send(&agent, "hello");
+    world.settle();
+    world.agent.send(&owner, "here");
+    world.settle();
+    assert_eq!((world.agent.heard, world.owner.heard), (vec!["hello".into()], vec!["here".into()]));
+}
+
+#[test]
 fn an_invite_of_another_owner_device_is_approved_there() {
     let mut world = World::founded();
     let invite = world.invite(Role::Agent);
