@@ -12,7 +12,7 @@ use av_tests::wait::{DEADLINE, wait_until};
 use av_wire::frame::{ToDevice, ToRelay};
 use av_wire::{LookupHash, RefusalCode, Role};
 
-/// Connections released at one invite together, and how often (the figures).
+/// Connections released at one invite together, and how often.
 const RIVALS: usize = 100;
 const ROUNDS: usize = 20;
 
