@@ -86,9 +86,11 @@ impl Chat {
         let mut deadline = None;
         loop {
             conversation.send_what_is_unsent(owner).await?;
+            // An empty outbox is not enough: that the last line was accepted may still have to be told.
             if conversation.input_ended
-                && owner.device().outbox_len().await? == 0
                 && conversation.unsent.is_none()
+                && conversation.on_the_way.is_empty()
+                && owner.device().outbox_len().await? == 0
             {
                 if let Some(refusal) = conversation.refused.take() {
                     return Err(refusal);
