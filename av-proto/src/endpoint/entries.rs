@@ -11,7 +11,7 @@ use super::error::ConnectionError;
 use super::event::{Event, Standing};
 use super::inbox::InboxEntry;
 use super::outbox::About;
-use super::peer::{Context, kind};
+use super::peer::{Context, Peer, kind};
 use super::slot::Slot;
 use crate::Now;
 use crate::crypto::Aead;
@@ -152,11 +152,10 @@ where
         let due =
             self.peers.iter().filter_map(Slot::get).find(|peer| peer.answer_due).map(|peer| peer.device_id);
         let Some(device_id) = due else { return };
-        if self.send_kind(rng, &device_id, kind::HELLO_ANSWER, &[]).is_ok() {
-            let index = self.peer_index(&device_id);
-            if let Some(peer) = index.and_then(|index| self.peers.get_mut(index)).and_then(Slot::edit) {
-                peer.answer_due = false;
-            }
+        if self.send_kind(rng, &device_id, kind::HELLO_ANSWER, &[]).is_ok()
+            && let Some(peer) = self.peer_slot(&device_id).and_then(Slot::edit)
+        {
+            peer.answer_due = false;
         }
     }
 
@@ -200,10 +199,7 @@ where
 
     /// Does what a statement says of a peer; `false` when there is no such peer or nothing changes.
     pub(super) fn obey(&mut self, subject: &DeviceId, verdict: Verdict) -> bool {
-        let Some(slot) = self.peer_index(subject).and_then(|index| self.peers.get_mut(index)) else {
-            return false;
-        };
-        let Some(peer) = slot.edit() else { return false };
+        let Some(peer) = self.peer_slot(subject).and_then(Slot::edit) else { return false };
         match (verdict, peer.standing) {
             (_, Standing::Revoked) => return false,
             (Verdict::Revoked, _) => peer.revoke(),
@@ -220,21 +216,17 @@ where
     }
 
     pub(super) fn peer_activated(&mut self, entry: Entry, device_id: &DeviceId, signature: &Signature) {
-        let peer =
-            self.peer_index(device_id).and_then(|index| self.peers.get_mut(index)).and_then(Slot::get_mut);
-        let is_valid =
-            peer.as_ref().and_then(|peer| peer.enrollment).is_some_and(|(transcript, chain_hash)| {
-                let device = peer.as_ref().map(|peer| peer.device);
-                device.is_some_and(|device| {
-                    verify_activation(&device, &EnrollTranscript(transcript), &chain_hash, signature).is_ok()
-                })
-            });
-        if !is_valid {
+        let is_valid = |peer: &Peer<A, SKIP>| {
+            peer.enrollment.is_some_and(|(transcript, chain_hash)| {
+                verify_activation(&peer.device, &EnrollTranscript(transcript), &chain_hash, signature).is_ok()
+            })
+        };
+        let slot = self.peer_slot(device_id).filter(|slot| slot.get().is_some_and(is_valid));
+        let Some(slot) = slot else {
             self.reject(entry, *device_id, RejectCode::Unopened);
             return;
-        }
-        let slot = self.peer_index(device_id).and_then(|index| self.peers.get_mut(index));
-        if let Some(peer) = slot.and_then(Slot::edit) {
+        };
+        if let Some(peer) = slot.edit() {
             peer.enrollment = None;
             if peer.standing == Standing::Approved {
                 peer.standing = Standing::Active;

@@ -9,7 +9,6 @@ use heapless::Vec;
 use crate::enroll::OwnerSerials;
 use crate::record::codec::{CodecError, ReadRecord, Writer};
 
-#[derive(Default)]
 pub(super) struct Meta {
     /// The epoch that `taken` counts in; `None` before the first connection.
     pub(super) inbox_epoch: Option<InboxEpoch>,
@@ -39,15 +38,11 @@ impl Meta {
         }
     }
 
-    /// A new epoch begins a new count (`PROTOCOL.md` section 9). Returns whether it is new.
-    pub(super) fn enter_epoch(&mut self, epoch: InboxEpoch) -> bool {
-        if self.inbox_epoch == Some(epoch) {
-            return false;
-        }
+    /// A new epoch begins a new count (`PROTOCOL.md` section 9).
+    pub(super) fn enter_epoch(&mut self, epoch: InboxEpoch) {
         self.inbox_epoch = Some(epoch);
         self.taken = 0;
         self.rejected.clear();
-        true
     }
 
     /// Notes that an entry is rejected; the oldest note makes room.

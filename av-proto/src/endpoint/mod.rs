@@ -169,6 +169,10 @@ where
         self.meta.get().map_or(0, |meta| meta.taken)
     }
 
+    fn peer_slot(&mut self, device: &DeviceId) -> Option<&mut Slot<Peer<A, SKIP>>> {
+        self.peers.iter_mut().find(|slot| slot.get().is_some_and(|peer| peer.device_id == *device))
+    }
+
     fn peer_index(&self, device: &DeviceId) -> Option<usize> {
         self.peers.iter().position(|slot| slot.get().is_some_and(|peer| peer.device_id == *device))
     }

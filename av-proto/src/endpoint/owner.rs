@@ -386,7 +386,7 @@ where
     pub(super) fn forget_peer(&mut self, device_id: &DeviceId) {
         let is_to_it = |about: About| matches!(about, About::Message { peer, .. } if peer == *device_id);
         while self.take_outbox(|entry| is_to_it(entry.about)).is_some() {}
-        if let Some(slot) = self.peer_index(device_id).and_then(|index| self.peers.get_mut(index)) {
+        if let Some(slot) = self.peer_slot(device_id) {
             slot.clear();
         }
     }

@@ -161,7 +161,8 @@ where
 
     fn welcomed(&mut self, epoch: InboxEpoch) {
         let is_new = self.meta.get().is_some_and(|meta| meta.inbox_epoch != Some(epoch));
-        if is_new && self.meta.edit().is_some_and(|meta| meta.enter_epoch(epoch)) {
+        if is_new && let Some(meta) = self.meta.edit() {
+            meta.enter_epoch(epoch);
             for slot in &mut self.inbox {
                 if let Some(entry) = slot.edit() {
                     entry.sequence = 0;
