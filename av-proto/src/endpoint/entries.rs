@@ -1,8 +1,8 @@
-//! Inbox entries: messages, statements, activations. Each is taken or rejected, stored, and then acknowledged.
+//! Inbox entries: messages and activations; statements have a file of their own. Each is taken or rejected, stored, and
+//! then acknowledged.
 
 use av_wire::enroll::{EnrollTranscript, verify_activation};
 use av_wire::message::message_id;
-use av_wire::statement::Verdict;
 use av_wire::{DeviceId, MessageId, RejectCode, Signature};
 use rand_core::CryptoRng;
 
@@ -10,12 +10,10 @@ use super::Endpoint;
 use super::error::ConnectionError;
 use super::event::{Event, Standing};
 use super::inbox::InboxEntry;
-use super::outbox::About;
 use super::peer::{Context, Peer, kind};
 use super::slot::Slot;
 use crate::Now;
 use crate::crypto::Aead;
-use crate::enroll::verify_statement;
 use crate::ratchet::Opened;
 
 /// The inbox entry in hand.
@@ -44,13 +42,13 @@ where
         Ok(true)
     }
 
-    fn take_entry(&mut self, entry: Entry) {
+    pub(super) fn take_entry(&mut self, entry: Entry) {
         if let Some(meta) = self.meta.edit() {
             meta.taken = entry.sequence;
         }
     }
 
-    fn reject(&mut self, entry: Entry, from: DeviceId, code: RejectCode) {
+    pub(super) fn reject(&mut self, entry: Entry, from: DeviceId, code: RejectCode) {
         self.take_entry(entry);
         if let Some(meta) = self.meta.edit() {
             meta.reject(entry.sequence, code);
@@ -157,62 +155,6 @@ where
         {
             peer.answer_due = false;
         }
-    }
-
-    pub(super) fn stated(&mut self, entry: Entry, signed: &[u8]) {
-        let Some(device) = self.device.get() else { return };
-        let own_id = *device.identity.device_id();
-        let verified = device.membership().zip(self.meta.get()).and_then(|(membership, meta)| {
-            let statement = verify_statement(membership, &meta.serials, signed).ok()?;
-            Some((statement.issuer, statement.serial, statement.subject, statement.verdict))
-        });
-        let Some((issuer, serial, subject, verdict)) = verified else {
-            self.reject_statement(entry, signed, own_id);
-            return;
-        };
-        let has_room = self.meta.edit().is_some_and(|meta| meta.serials.advance(&issuer, serial));
-        if !has_room {
-            self.reject(entry, issuer, RejectCode::Unopened);
-            return;
-        }
-        self.take_entry(entry);
-        if subject == own_id {
-            self.notify(Event::OwnStanding(verdict));
-        } else if issuer != own_id && self.obey(&subject, verdict) {
-            self.notify(Event::PeerStanding(subject, verdict));
-        }
-    }
-
-    /// This owner's own statement comes back through its inbox, with a serial that it knows: no news, no fault.
-    fn reject_statement(&mut self, entry: Entry, signed: &[u8], own_id: DeviceId) {
-        let object = av_wire::Unverified::decode(signed).ok();
-        let statement =
-            object.and_then(|object| av_wire::statement::Statement::from_unverified(&object).ok());
-        let known_last = self.meta.get().map_or(0, |meta| meta.statement_serial);
-        match statement {
-            Some(statement) if statement.issuer == own_id && statement.serial <= known_last => {
-                self.take_entry(entry);
-            }
-            _ => self.reject(entry, DeviceId::ROOT, RejectCode::Unopened),
-        }
-    }
-
-    /// Does what a statement says of a peer; `false` when there is no such peer or nothing changes.
-    pub(super) fn obey(&mut self, subject: &DeviceId, verdict: Verdict) -> bool {
-        let Some(peer) = self.peer_slot(subject).and_then(Slot::edit) else { return false };
-        match (verdict, peer.standing) {
-            (_, Standing::Revoked) => return false,
-            (Verdict::Revoked, _) => peer.revoke(),
-            (Verdict::Suspended, _) => peer.standing = Standing::Suspended,
-            (Verdict::Resumed, Standing::Suspended) => peer.standing = Standing::Active,
-            (Verdict::Resumed, _) => return false,
-        }
-        if verdict == Verdict::Revoked {
-            let is_to_subject =
-                |about: About| matches!(about, About::Message { peer, .. } if peer == *subject);
-            while self.take_outbox(|entry| is_to_subject(entry.about)).is_some() {}
-        }
-        true
     }
 
     pub(super) fn peer_activated(&mut self, entry: Entry, device_id: &DeviceId, signature: &Signature) {

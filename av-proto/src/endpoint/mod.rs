@@ -33,6 +33,7 @@ mod receive;
 mod restore;
 mod send;
 mod slot;
+mod statements;
 mod views;
 
 #[cfg(test)]

@@ -5,7 +5,6 @@ use av_wire::enroll::EnrollRequest;
 use av_wire::frame::ToRelay;
 use av_wire::grant::OwnerSerial;
 use av_wire::limits::{MAX_INVITE_SECONDS, MAX_OWNERS};
-use av_wire::statement::{Statement, Verdict};
 use av_wire::{DeviceId, DevicePublic, LookupHash, RefusalCode, Role};
 use heapless::{String, Vec};
 use rand_core::CryptoRng;
@@ -19,7 +18,7 @@ use super::send::{encode_into, put_frame};
 use super::slot::Slot;
 use crate::Now;
 use crate::crypto::Aead;
-use crate::enroll::{Claim, Invite, InviteState, VerifiedRequest, certify, sign_statement, write_grant};
+use crate::enroll::{Claim, Invite, InviteState, VerifiedRequest, certify, write_grant};
 use crate::invite::InviteText;
 use crate::keys::Secret;
 
@@ -55,7 +54,7 @@ impl<A, const PEERS: usize, const SKIP: usize, const OUTBOX: usize, const INBOX:
 where
     A: Aead,
 {
-    fn require_owner(&self) -> Result<(), EndpointError> {
+    pub(super) fn require_owner(&self) -> Result<(), EndpointError> {
         let device = self.device.get().ok_or(EndpointError::NotActive)?;
         device.membership().ok_or(EndpointError::NotActive)?;
         if device.identity.public().role == Role::Owner { Ok(()) } else { Err(EndpointError::NotOwner) }
@@ -341,44 +340,6 @@ where
         put_frame(slot, id, About::Reject(*device_id), &call).map_err(|_| EndpointError::Bug)?;
         self.use_outbox_id();
         self.requests.retain(|request| request.verified.device().device_id() != *device_id);
-        Ok(())
-    }
-
-    /// States something of a peer to the whole tenant, and obeys it at once.
-    ///
-    /// # Errors
-    /// [`EndpointError::Unknown`] for no such peer or one that is revoked, [`EndpointError::Full`],
-    /// [`EndpointError::NotOwner`], [`EndpointError::NotActive`].
-    pub fn state(&mut self, now: Now, subject: &DeviceId, verdict: Verdict) -> Result<(), EndpointError> {
-        self.require_owner()?;
-        let standing = self.peers().find(|peer| peer.device_id == *subject).map(|peer| peer.standing);
-        if matches!(standing, None | Some(Standing::Revoked)) {
-            return Err(EndpointError::Unknown);
-        }
-        let device = self.device.get().ok_or(EndpointError::NotActive)?;
-        let membership = device.membership().ok_or(EndpointError::NotActive)?;
-        let meta = self.meta.get().ok_or(EndpointError::NotActive)?;
-        let serial = meta.statement_serial.checked_add(1).ok_or(EndpointError::Bug)?;
-        let id = self.next_outbox_id();
-        let statement = Statement {
-            verdict,
-            tenant_id: *membership.tenant_id(),
-            subject: *subject,
-            issuer: *device.identity.device_id(),
-            serial,
-            issued_at: now.wall,
-            keep: &[],
-        };
-        let signed = sign_statement(device.identity.signing(), &statement, &mut self.scratch)
-            .map_err(|_| EndpointError::Bug)?;
-        let call = ToRelay::PostStatement { request: request_number(id), statement: signed.into() };
-        let slot = self.outbox.iter_mut().find(|slot| slot.is_empty()).ok_or(EndpointError::Full)?;
-        put_frame(slot, id, About::Statement(*subject, verdict), &call).map_err(|_| EndpointError::Bug)?;
-        self.use_outbox_id();
-        if let Some(meta) = self.meta.edit() {
-            meta.statement_serial = serial;
-        }
-        self.obey(subject, verdict);
         Ok(())
     }
 
