@@ -3,6 +3,7 @@
 
 use super::header::{Header, SEALED};
 use super::message::{HeaderBlob, associated_data};
+use super::place::Place;
 use super::root::{self, RootStep};
 use super::skipped::SkippedStore;
 use super::state::{ReceivingChain, Sending, State};
@@ -17,6 +18,8 @@ pub struct Opened {
     pub kind: u8,
     /// Bytes of the body.
     pub len: usize,
+    /// Where the message stands.
+    pub place: Place,
 }
 
 /// Under which header key a header opened.
@@ -57,11 +60,12 @@ pub(super) fn decrypt<A: Aead>(
     let body_ad = associated_data(&state.id, header_blob)?;
     let header_ad = body_ad.get(..state.id.len() + blob.prefix.len()).ok_or(RatchetError::Malformed)?;
     let (located, header) = locate::<A>(state, blob.nonce, header_ad, sealed_header)?;
+    let place = located.place(state, &header);
     let (message_key, change) = stage(state, skipped, located, header)?;
 
     out.copy_from_slice(text);
     let opened = match A::open(&message_key, blob.nonce, &body_ad, out, tag) {
-        Ok(()) => padding::strip(out).map(|(kind, body)| Opened { kind, len: body.len() }),
+        Ok(()) => padding::strip(out).map(|(kind, body)| Opened { kind, len: body.len(), place }),
         Err(_) => {
             out.fill(0);
             return Err(RatchetError::Unopened);
@@ -84,6 +88,25 @@ fn may_belong(state: &State, blob: &HeaderBlob<'_>) -> bool {
     blob.prelude.is_none_or(|prelude| {
         !state.is_initiator && prelude.generation == state.generation && prelude.mode == state.mode
     })
+}
+
+impl Located {
+    fn place(&self, state: &State, header: &Header) -> Place {
+        let chain = match self {
+            Self::Current => state.chains,
+            Self::Next => state.chains.saturating_add(1),
+            Self::Past { chain, .. } => *chain,
+        };
+        Place::new(&header.ratchet, chain, header.number)
+    }
+}
+
+/// Where a message stands whose header opens; its body is not looked at.
+pub(super) fn place_of<A: Aead>(state: &State, header_blob: &[u8]) -> Option<Place> {
+    let blob = HeaderBlob::parse(header_blob).ok().filter(|blob| blob.suite == A::SUITE.byte())?;
+    let ad = associated_data(&state.id, blob.prefix).ok()?;
+    let (located, header) = locate::<A>(state, blob.nonce, &ad, blob.header_ct.try_into().ok()?).ok()?;
+    Some(located.place(state, &header))
 }
 
 /// Tries the header keys: current, next, past; at most [`MAX_HEADER_TRIALS`](crate::limits::MAX_HEADER_TRIALS) tags

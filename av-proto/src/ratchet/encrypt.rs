@@ -5,24 +5,28 @@ use rand_core::CryptoRng;
 
 use super::header::{Header, SEALED};
 use super::message::{TYPE_AND_SUITE, associated_data};
+use super::place::Place;
 use super::root::{self, RootStep};
 use super::state::{Sending, SendingChain, State};
 use super::{RatchetError, chain, padding};
-use crate::crypto::{Aead, AgreementSecret, TAG};
+use crate::crypto::{Aead, AgreementSecret, Secret, TAG};
 use crate::limits::{MAX_CHAIN_MESSAGES, MAX_HEADER_BLOB};
 
-/// Where the two columns of the relay end in the bytes that were written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What was written: where the relay's two columns end, and what the sender keeps until the receipt.
 pub struct Sealed {
     /// Bytes of `header_blob`.
     pub header_len: usize,
     /// Bytes of `header_blob` and `ciphertext`.
     pub len: usize,
+    /// Where the message stands, which the peer's receipt names.
+    pub place: Place,
+    /// The message key, by which its sender can read it again to send it on another session.
+    pub(crate) key: Secret<32>,
 }
 
-/// What is encrypted.
+/// What is encrypted: `head`, which begins with the kind, and `body` behind it.
 pub(super) struct Plaintext<'p> {
-    pub(super) kind: u8,
+    pub(super) head: &'p [u8],
     pub(super) body: &'p [u8],
     pub(super) block: usize,
 }
@@ -40,7 +44,7 @@ pub(super) fn encrypt<A: Aead>(
     plaintext: &Plaintext<'_>,
     out: &mut [u8],
 ) -> Result<Sealed, RatchetError> {
-    let padded = padding::padded_len(plaintext.body.len(), plaintext.block)?;
+    let padded = plaintext.padded_len()?;
     let due = due_step(state, rng)?;
     let (own, header_key, chain_key, number) = match (&due, &state.sending) {
         (Some(due), _) => (&due.own, &state.next_sending_header, &due.step.chain, 0),
@@ -69,7 +73,7 @@ pub(super) fn encrypt<A: Aead>(
     sealed_header.copy_from_slice(&sealed);
     ad.extend_from_slice(nonce).map_err(|_| RatchetError::Length)?;
     ad.extend_from_slice(&sealed).map_err(|_| RatchetError::Length)?;
-    padding::pad(plaintext.kind, plaintext.body, text);
+    padding::pad(plaintext.head, plaintext.body, text);
     match A::seal(&message_key, nonce, &ad, text) {
         Ok(computed) => *tag = computed,
         Err(_) => {
@@ -79,6 +83,7 @@ pub(super) fn encrypt<A: Aead>(
     }
 
     // Nothing below can fail.
+    let place = Place::new(own.public(), state.sending_chain(), number);
     if let Some(DueStep { own, step }) = due {
         let header = state.next_sending_header.duplicate();
         state.sending = Sending::Chain(SendingChain { own, header, chain: chain_after, next: 1 });
@@ -88,7 +93,15 @@ pub(super) fn encrypt<A: Aead>(
         current.chain = chain_after;
         current.next += 1;
     }
-    Ok(Sealed { header_len, len })
+    Ok(Sealed { header_len, len, place, key: message_key })
+}
+
+impl Plaintext<'_> {
+    fn padded_len(&self) -> Result<usize, RatchetError> {
+        // `padded_len` counts the kind by itself.
+        let head = self.head.len().checked_sub(1).ok_or(RatchetError::Length)?;
+        padding::padded_len(head.checked_add(self.body.len()).ok_or(RatchetError::Length)?, self.block)
+    }
 }
 
 /// Our step if it is due, with a fresh ratchet key.

@@ -18,9 +18,9 @@ pub fn padded_len(body_len: usize, block: usize) -> Result<usize, RatchetError> 
     plain.checked_next_multiple_of(block).ok_or(RatchetError::Length)
 }
 
-/// Fills `out`, which has [`padded_len`] bytes.
-pub(super) fn pad(kind: u8, body: &[u8], out: &mut [u8]) {
-    let plain = core::iter::once(kind).chain(body.iter().copied()).chain(core::iter::once(END));
+/// Fills `out`, which has [`padded_len`] bytes; `head` begins with the kind.
+pub(super) fn pad(head: &[u8], body: &[u8], out: &mut [u8]) {
+    let plain = head.iter().chain(body).copied().chain(core::iter::once(END));
     out.iter_mut().zip(plain.chain(core::iter::repeat(0))).for_each(|(slot, byte)| *slot = byte);
 }
 

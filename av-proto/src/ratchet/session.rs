@@ -8,6 +8,7 @@ use rand_core::CryptoRng;
 use super::decrypt::{self, Opened};
 use super::encrypt::{self, Plaintext, Sealed};
 use super::past::PastChains;
+use super::place::Place;
 use super::skipped::SkippedKeys;
 use super::state::{PendingPrelude, Sending, SendingChain, State};
 use super::{RatchetError, root};
@@ -108,7 +109,20 @@ impl<A: Aead, const SKIP: usize> Session<A, SKIP> {
         block: usize,
         out: &mut [u8],
     ) -> Result<Sealed, RatchetError> {
-        encrypt::encrypt::<A>(&mut self.state, rng, initiator, &Plaintext { kind, body, block }, out)
+        self.encrypt_parts(rng, initiator, &[kind], body, block, out)
+    }
+
+    /// [`Session::encrypt`] of a plaintext in two parts, the kind first.
+    pub(crate) fn encrypt_parts(
+        &mut self,
+        rng: &mut dyn CryptoRng,
+        initiator: &[u8],
+        head: &[u8],
+        body: &[u8],
+        block: usize,
+        out: &mut [u8],
+    ) -> Result<Sealed, RatchetError> {
+        encrypt::encrypt::<A>(&mut self.state, rng, initiator, &Plaintext { head, body, block }, out)
     }
 
     /// Bytes that [`Session::encrypt`] writes for a body of this length.
@@ -135,6 +149,11 @@ impl<A: Aead, const SKIP: usize> Session<A, SKIP> {
         out: &mut [u8],
     ) -> Result<Opened, RatchetError> {
         decrypt::decrypt::<A>(&mut self.state, &mut self.skipped.store(), header_blob, ciphertext, out)
+    }
+
+    /// Where a message of the peer stands whose header opens here; costs what a forged one costs.
+    pub(crate) fn place_of(&self, header_blob: &[u8]) -> Option<Place> {
+        decrypt::place_of::<A>(&self.state, header_blob)
     }
 
     /// Whether the peer is known to hold the session: for an initiator once a reply has opened, for a responder

@@ -160,6 +160,11 @@ impl State {
         if state.is_consistent() { Ok(state) } else { Err(CodecError) }
     }
 
+    /// The number of the sending chain that our next message is in. Both directions take turns, the initiator's first.
+    pub(super) const fn sending_chain(&self) -> u32 {
+        if self.is_initiator { self.chains.saturating_add(1) } else { self.chains }
+    }
+
     /// What every sequence of steps leaves true; a record without it is none that this crate wrote.
     fn is_consistent(&self) -> bool {
         let turn_fits = match self.sending {

@@ -3,6 +3,7 @@
 mod bounds;
 mod exchange;
 mod hostile;
+mod place;
 mod record;
 mod rejection;
 mod schedule;
