@@ -25,6 +25,8 @@ pub mod record;
 mod test_support;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+#[cfg(test)]
+mod vectors;
 pub mod x3dh;
 
 pub use av_wire as wire;
