@@ -53,6 +53,12 @@ pub mod seal {
     pub const RECORD: &[u8] = b"AV1 record";
 }
 
+/// The Noise link (`PROTOCOL.md` section 9).
+pub mod link {
+    /// Its prologue begins with it; the origin follows.
+    pub const PROLOGUE: &[u8] = b"AV1 link";
+}
+
 /// What an Ed25519 signature is for: `Sign(k, tag, x)` covers `"AV1 " ‖ tag ‖ 0x00 ‖ x`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SignaturePurpose {
