@@ -4,13 +4,13 @@ use av_proto::testing::{PostOffice, Side};
 use av_proto::wire::DeviceId;
 use av_proto::{Event, Now, Output, Persist, Seal, SmallEndpoint};
 use chacha20::ChaCha20Rng;
+use firmware_common::store::Store;
 use heapless::Vec;
 use rand_core::Rng;
 
 use crate::application::{Application, message};
 use crate::fault::{Fault, Faults};
 use crate::gauge::{Call, Gauge};
-use crate::store::Store;
 use crate::{Failure, entropy, require};
 
 /// Events that a device may have between two looks of the self-test.
@@ -213,7 +213,7 @@ fn store(
             records_until_failure = records_until_failure
                 .checked_sub(1)
                 .ok_or(Failure("power failed in the middle of a batch"))?;
-            store.change(change)
+            store.change(change).map_err(|_| Failure("the store is full"))
         })
     });
     match fault {

@@ -1,8 +1,7 @@
 //! The deepest stack of each of the endpoint's calls.
 
+use firmware_common::stack;
 use semihosting::println;
-
-use crate::stack;
 
 /// A call into the endpoint.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -4,8 +4,7 @@
 //! and the emulator ends with status 0; otherwise the line of the act that failed says why, and the status is 1.
 #![no_std]
 #![no_main]
-// All but stack.rs, which paints memory and says why.
-#![deny(unsafe_code)]
+#![forbid(unsafe_code)]
 
 mod acts;
 mod application;
@@ -14,8 +13,6 @@ mod entropy;
 mod fault;
 mod gauge;
 mod primitives;
-mod stack;
-mod store;
 mod world;
 
 use core::mem::size_of;
@@ -23,6 +20,7 @@ use core::panic::PanicInfo;
 
 use av_proto::testing::{PostOffice, Side};
 use av_proto::{Now, SmallEndpoint};
+use firmware_common::stack;
 use semihosting::{print, println, process};
 
 use crate::acts::{conversation, enrollment, hostile};

@@ -4,8 +4,6 @@ use av_proto::crypto::{Secret, mac};
 use av_proto::{RecordChange, RecordKey, RecordKind};
 use heapless::Vec;
 
-use crate::Failure;
-
 /// Bytes for all sealed records of one device, with 5 bytes beside each.
 const CAPACITY: usize = 8 * 1_024;
 /// A record's key and its length (u16), which stand before it.
@@ -13,7 +11,9 @@ const HEAD: usize = RecordKey::LEN + 2;
 /// Records of a small endpoint: identity, counters, prekeys, 2 peers, 8 invites, 4 frames, 2 messages.
 const RECORDS: usize = 19;
 
-const FULL: Failure = Failure("the store is full");
+/// The store is full.
+#[derive(Clone, Copy, Debug)]
+pub struct Full;
 
 /// Two images of all records: the next batch is written beside the one that counts.
 pub struct Store {
@@ -36,8 +36,8 @@ impl Store {
     /// Adds a change to the batch.
     ///
     /// # Errors
-    /// [`Failure`] when there is no room.
-    pub fn change(&mut self, change: RecordChange<'_>) -> Result<(), Failure> {
+    /// [`Full`] when there is no room.
+    pub fn change(&mut self, change: RecordChange<'_>) -> Result<(), Full> {
         let image = &mut self.images[1 - self.current];
         let (RecordChange::Put(key, _) | RecordChange::Delete(key)) = change;
         if let Some((start, length)) = Records::of(image).find_place(key) {
@@ -45,9 +45,9 @@ impl Store {
             image.truncate(image.len() - HEAD - length);
         }
         if let RecordChange::Put(key, sealed) = change {
-            let length = u16::try_from(sealed.len()).map_err(|_| FULL)?.to_be_bytes();
+            let length = u16::try_from(sealed.len()).map_err(|_| Full)?.to_be_bytes();
             for part in [&key.to_bytes()[..], &length, sealed] {
-                image.extend_from_slice(part).map_err(|_| FULL)?;
+                image.extend_from_slice(part).map_err(|_| Full)?;
             }
         }
         Ok(())
