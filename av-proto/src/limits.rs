@@ -13,6 +13,13 @@ pub const MAX_CHAIN_MESSAGES: u32 = 1 << 31;
 /// oldest is given up for a fifth, together with its skipped keys.
 pub const PAST_CHAINS: usize = 4;
 
+/// Past chains of a session that only receives. Nobody answers its messages, so its peer ends at most one more.
+pub const PREVIOUS_PAST_CHAINS: usize = 2;
+
+/// Skipped message keys of a session that only receives, and the messages that may be missing in a row there: with
+/// these a peer's two sessions fit into 1,950 bytes. What is missed beyond them is asked for again.
+pub const PREVIOUS_SKIP: usize = 8;
+
 /// AEAD tags that a message can cost a session whose header it does not open: current and next header key, and
 /// those of the past chains.
 pub const MAX_HEADER_TRIALS: usize = 2 + PAST_CHAINS;

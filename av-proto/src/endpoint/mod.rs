@@ -32,6 +32,7 @@ mod poll;
 mod receive;
 mod restore;
 mod send;
+mod sessions;
 mod slot;
 mod statements;
 mod views;

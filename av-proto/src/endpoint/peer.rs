@@ -8,14 +8,13 @@ use rand_core::CryptoRng;
 
 use super::device::text;
 use super::event::Standing;
+use super::sessions::Sessions;
 use crate::Now;
 use crate::crypto::Aead;
 use crate::error::{RatchetError, X3dhError};
 use crate::invite::NAME_MAX;
 use crate::keys::{Identity, Prekeys, Secret};
-use crate::limits::{
-    LOSER_LIFETIME, MAX_GENERATION_JUMP, ONE_TIME_PREKEYS, PADDING_BLOCK, PRELUDE_BURST, PRELUDE_PERIOD,
-};
+use crate::limits::{MAX_GENERATION_JUMP, ONE_TIME_PREKEYS, PADDING_BLOCK, PRELUDE_BURST, PRELUDE_PERIOD};
 use crate::ratchet::{HeaderBlob, Opened, Sealed, Session};
 use crate::record::codec::{CodecError, ReadRecord, Writer};
 use crate::x3dh::{self, Parameters};
@@ -37,7 +36,7 @@ pub(super) struct Context<'c> {
     pub(super) now: Now,
 }
 
-/// A peer with at most two sessions: the winner, on which this device sends, and the loser, which only receives.
+/// A peer, and what is known of the sessions with it.
 pub(super) struct Peer<A: Aead, const SKIP: usize> {
     pub(super) device: DevicePublic,
     pub(super) device_id: DeviceId,
@@ -57,10 +56,7 @@ pub(super) struct Peer<A: Aead, const SKIP: usize> {
     pub(super) was_confirmed: bool,
     /// Transcript and chain hash of its enrollment, until its activation came.
     pub(super) enrollment: Option<([u8; 32], [u8; 32])>,
-    winner: Option<Session<A, SKIP>>,
-    loser: Option<Session<A, SKIP>>,
-    /// Uptime at which the loser is wiped; counted anew after a restart.
-    loser_until: Option<u64>,
+    sessions: Sessions<A, SKIP>,
     preludes: Bucket,
 }
 
@@ -88,18 +84,8 @@ impl Bucket {
 }
 
 impl<A: Aead, const SKIP: usize> Peer<A, SKIP> {
-    pub(super) const MAX_LEN: usize = DevicePublic::LEN
-        + 2
-        + NAME_MAX
-        + 1
-        + 33
-        + 1
-        + 4
-        + 1
-        + 1
-        + 1
-        + 65
-        + 2 * (1 + Session::<A, SKIP>::MAX_LEN);
+    pub(super) const MAX_LEN: usize =
+        DevicePublic::LEN + 2 + NAME_MAX + 1 + 33 + 1 + 4 + 1 + 1 + 1 + 65 + Sessions::<A, SKIP>::MAX_LEN;
 
     pub(super) fn new(
         device: DevicePublic,
@@ -119,21 +105,19 @@ impl<A: Aead, const SKIP: usize> Peer<A, SKIP> {
             answer_due: false,
             was_confirmed: false,
             enrollment: None,
-            winner: None,
-            loser: None,
-            loser_until: None,
+            sessions: Sessions::new(),
             preludes: Bucket { tokens: PRELUDE_BURST, refilled: 0 },
         }
     }
 
     /// Whether there is a session to send on.
     pub(super) const fn is_ready(&self) -> bool {
-        self.winner.is_some()
+        self.sessions.winner().is_some()
     }
 
     /// Whether a message of the peer opened under the session that this device sends on.
     pub(super) fn is_confirmed(&self) -> bool {
-        self.winner.as_ref().is_some_and(Session::is_confirmed)
+        self.sessions.winner().is_some_and(Session::is_confirmed)
     }
 
     /// Starts a session as initiator (X3DH with the peer's verified prekeys).
@@ -153,7 +137,7 @@ impl<A: Aead, const SKIP: usize> Peer<A, SKIP> {
         };
         let session = x3dh::initiate(&parameters, bundle, rng)?;
         self.generation = generation;
-        self.install(session, context);
+        self.sessions.install(session, context.identity.device_id(), &self.device_id, context.now);
         Ok(())
     }
 
@@ -168,7 +152,7 @@ impl<A: Aead, const SKIP: usize> Peer<A, SKIP> {
         out: &mut [u8],
     ) -> Result<Sealed, RatchetError> {
         let initiator = if self.knows_us { &own_id.as_bytes()[..] } else { chain };
-        let winner = self.winner.as_mut().ok_or(RatchetError::NotReady)?;
+        let winner = self.sessions.winner_mut().ok_or(RatchetError::NotReady)?;
         winner.encrypt(rng, initiator, kind, body, PADDING_BLOCK, out)
     }
 
@@ -182,31 +166,19 @@ impl<A: Aead, const SKIP: usize> Peer<A, SKIP> {
         out: &mut [u8],
     ) -> Result<Opened, RatchetError> {
         let header = HeaderBlob::parse(header_blob)?;
+        // Generations are unique among the preludes that were accepted from a peer: one that repeats a generation
+        // with other keys fails on the session.
         let opened = match (header.kind, header.prelude) {
-            (MessageType::WithPrelude, Some(prelude)) if !self.has_responded_to(&prelude) => {
+            (MessageType::WithPrelude, Some(prelude))
+                if !self.sessions.has_responded_in(prelude.generation) =>
+            {
                 self.open_first(context, prekeys, &prelude, header_blob, ciphertext, out)?
             }
-            _ => self.open_on_sessions(header_blob, ciphertext, out)?,
+            _ => self.sessions.decrypt(context.now, header_blob, ciphertext, out)?,
         };
         self.knows_us = true;
         self.note_psk_use();
         Ok(opened)
-    }
-
-    fn open_on_sessions(
-        &mut self,
-        header_blob: &[u8],
-        ciphertext: &[u8],
-        out: &mut [u8],
-    ) -> Result<Opened, RatchetError> {
-        let mut result = Err(RatchetError::Unopened);
-        for session in [&mut self.winner, &mut self.loser].into_iter().flatten() {
-            result = session.decrypt(header_blob, ciphertext, out);
-            if result.is_ok() {
-                break;
-            }
-        }
-        result
     }
 
     /// Answers a prelude: the candidate session, the generation and the one-time key count only once its first
@@ -252,7 +224,7 @@ impl<A: Aead, const SKIP: usize> Peer<A, SKIP> {
             prekeys.consume_one_time(id);
         }
         self.generation = prelude.generation;
-        self.install(candidate, context);
+        self.sessions.install(candidate, context.identity.device_id(), &self.device_id, context.now);
         Ok(opened)
     }
 
@@ -268,70 +240,25 @@ impl<A: Aead, const SKIP: usize> Peer<A, SKIP> {
         if claimed == self.device_id { Ok(()) } else { Err(RatchetError::Unopened) }
     }
 
-    /// Whether a session of this device answers that prelude already. Generations are unique among the preludes
-    /// that were accepted from a peer; one that repeats a generation with other keys fails on the session.
-    fn has_responded_to(&self, prelude: &Prelude<'_>) -> bool {
-        [&self.winner, &self.loser]
-            .into_iter()
-            .flatten()
-            .any(|session| !session.is_initiator() && session.generation() == prelude.generation)
-    }
-
-    /// Puts a new session in its place; of three the least in the winner's order goes, even the new one.
-    fn install(&mut self, session: Session<A, SKIP>, context: &Context<'_>) {
-        let peer = self.device_id;
-        let own = *context.identity.device_id();
-        let rank = |session: &Session<A, SKIP>| {
-            let initiator = if session.is_initiator() { own } else { peer };
-            (session.generation(), core::cmp::Reverse(initiator))
-        };
-        let mut incoming = Some(session);
-        for place in [&mut self.winner, &mut self.loser] {
-            let is_better = match (incoming.as_ref(), place.as_ref()) {
-                (Some(new), Some(old)) => rank(new) > rank(old),
-                (new, None) => new.is_some(),
-                (None, _) => false,
-            };
-            if is_better {
-                core::mem::swap(place, &mut incoming);
-            }
-        }
-        self.loser_until = self.loser.as_ref().map(|_| context.now.uptime.saturating_add(LOSER_LIFETIME));
-    }
-
     /// The psk ends when two receiving chains of one mode-1 session are in use, never before: wiping at the first
     /// received message leaves, after a lost reply, each side refusing the other's preludes for ever.
     fn note_psk_use(&mut self) {
-        let chains = [&self.winner, &self.loser]
-            .into_iter()
-            .flatten()
-            .filter(|session| session.mode() == 1)
-            .map(Session::receiving_chains)
-            .max()
-            .unwrap_or(0);
-        self.psk_chains = self.psk_chains.max(chains.min(2));
+        self.psk_chains = self.psk_chains.max(self.sessions.psk_chains().min(2));
         if self.psk_chains == 2 {
             self.psk = None;
         }
     }
 
-    /// Wipes the loser when its time is over; returns whether it did.
+    /// Does what is due; returns whether the record changed.
     pub(super) fn tick(&mut self, now: Now) -> bool {
-        if self.loser_until.is_none_or(|until| now.uptime < until) {
-            return false;
-        }
-        self.loser = None;
-        self.loser_until = None;
-        true
+        self.sessions.tick(now)
     }
 
     /// Ends everything with a revoked peer; its generation stays known.
     pub(super) fn revoke(&mut self) {
         self.standing = Standing::Revoked;
         self.psk = None;
-        self.winner = None;
-        self.loser = None;
-        self.loser_until = None;
+        self.sessions.wipe();
         self.answer_due = false;
     }
 
@@ -356,11 +283,7 @@ impl<A: Aead, const SKIP: usize> Peer<A, SKIP> {
             writer.bytes(transcript)?;
             writer.bytes(chain_hash)?;
         }
-        for session in [&self.winner, &self.loser] {
-            writer.flag(session.is_some())?;
-            session.as_ref().map_or(Ok(()), |session| session.write(writer))?;
-        }
-        Ok(())
+        self.sessions.write(writer)
     }
 
     pub(super) fn read(reader: &mut Reader<'_>, now: Now) -> Result<Self, CodecError> {
@@ -381,9 +304,7 @@ impl<A: Aead, const SKIP: usize> Peer<A, SKIP> {
         peer.answer_due = reader.flag()?;
         peer.was_confirmed = reader.flag()?;
         peer.enrollment = if reader.flag()? { Some((*reader.array()?, *reader.array()?)) } else { None };
-        peer.winner = if reader.flag()? { Some(Session::read(reader)?) } else { None };
-        peer.loser = if reader.flag()? { Some(Session::read(reader)?) } else { None };
-        peer.loser_until = peer.loser.as_ref().map(|_| now.uptime.saturating_add(LOSER_LIFETIME));
+        peer.sessions = Sessions::read(reader, now)?;
         Ok(peer)
     }
 }

@@ -1,14 +1,16 @@
 //! Receiving: find the key that opens the header, derive the message key beside the state, verify the body, and
 //! only then change the state, by steps that cannot fail.
 
+use super::handshake::Handshake;
 use super::header::{Header, SEALED};
 use super::message::{HeaderBlob, associated_data};
+use super::past::PastStore;
 use super::place::Place;
+use super::receiving::{Receiving, ReceivingChain};
 use super::root::{self, RootStep};
 use super::skipped::SkippedStore;
-use super::state::{ReceivingChain, Sending, State};
 use super::{RatchetError, chain, padding};
-use crate::crypto::{Aead, Secret, TAG};
+use crate::crypto::{Aead, AgreementSecret, Secret, TAG};
 use crate::limits::MAX_CHAIN_MESSAGES;
 
 /// What was decrypted: the body stands in the first `len` bytes of the buffer.
@@ -39,29 +41,46 @@ enum Change {
     Step { header: Header, step: RootStep, after: Secret<32> },
 }
 
+/// All that opening a message needs of a session; one that only receives has the same.
+pub(super) struct Receiver<'s> {
+    pub(super) handshake: &'s Handshake,
+    pub(super) receiving: &'s mut Receiving,
+    /// The root key and our ratchet key pair while the peer may step; none when it is our turn.
+    pub(super) turn: Option<(&'s Secret<32>, &'s AgreementSecret)>,
+    pub(super) past: PastStore<'s>,
+    pub(super) skipped: SkippedStore<'s>,
+}
+
+/// A message that has opened. What concerns receiving has changed already.
+pub(super) struct Decrypted {
+    pub(super) opened: Opened,
+    /// The root key behind the peer's step, if the message brought one.
+    pub(super) stepped: Option<Secret<32>>,
+}
+
 pub(super) fn decrypt<A: Aead>(
-    state: &mut State,
-    skipped: &mut SkippedStore<'_>,
+    receiver: &mut Receiver<'_>,
     header_blob: &[u8],
     ciphertext: &[u8],
     out: &mut [u8],
-) -> Result<Opened, RatchetError> {
+) -> Result<Decrypted, RatchetError> {
+    let handshake = receiver.handshake;
     let blob = HeaderBlob::parse(header_blob)?;
-    if blob.suite != A::SUITE.byte() {
+    if blob.suite != handshake.suite.byte() {
         return Err(RatchetError::Malformed);
     }
     let (text, tag) = ciphertext.split_last_chunk::<TAG>().ok_or(RatchetError::Malformed)?;
     let sealed_header = blob.header_ct.try_into().map_err(|_| RatchetError::Malformed)?;
     let out = out.get_mut(..text.len()).ok_or(RatchetError::Length)?;
-    if !may_belong(state, &blob) {
+    if !may_belong(handshake, &blob) {
         return Err(RatchetError::Unopened);
     }
 
-    let body_ad = associated_data(&state.id, header_blob)?;
-    let header_ad = body_ad.get(..state.id.len() + blob.prefix.len()).ok_or(RatchetError::Malformed)?;
-    let (located, header) = locate::<A>(state, blob.nonce, header_ad, sealed_header)?;
-    let place = located.place(state, &header);
-    let (message_key, change) = stage(state, skipped, located, header)?;
+    let body_ad = associated_data(&handshake.id, header_blob)?;
+    let header_ad = body_ad.get(..handshake.id.len() + blob.prefix.len()).ok_or(RatchetError::Malformed)?;
+    let (located, header) = locate::<A>(receiver, blob.nonce, header_ad, sealed_header)?;
+    let place = located.place(receiver.receiving, &header);
+    let (message_key, change) = stage(receiver, located, header)?;
 
     out.copy_from_slice(text);
     let opened = match A::open(&message_key, blob.nonce, &body_ad, out, tag) {
@@ -75,26 +94,28 @@ pub(super) fn decrypt<A: Aead>(
         out.fill(0);
         return Err(RatchetError::Contradiction);
     };
-    commit(state, skipped, change);
+    let stepped = commit(receiver, change);
     // The body to the front, and nothing of it a second time behind.
     out.copy_within(1.., 0);
     out.iter_mut().skip(opened.len).for_each(|byte| *byte = 0);
-    Ok(opened)
+    Ok(Decrypted { opened, stepped })
 }
 
 /// Whether the message's public part fits this session: only an initiator sends preludes, and a session has one
 /// generation and mode. Costs no tag.
-fn may_belong(state: &State, blob: &HeaderBlob<'_>) -> bool {
+fn may_belong(handshake: &Handshake, blob: &HeaderBlob<'_>) -> bool {
     blob.prelude.is_none_or(|prelude| {
-        !state.is_initiator && prelude.generation == state.generation && prelude.mode == state.mode
+        !handshake.is_initiator
+            && prelude.generation == handshake.generation
+            && prelude.mode == handshake.mode
     })
 }
 
 impl Located {
-    fn place(&self, state: &State, header: &Header) -> Place {
+    fn place(&self, receiving: &Receiving, header: &Header) -> Place {
         let chain = match self {
-            Self::Current => state.chains,
-            Self::Next => state.chains.saturating_add(1),
+            Self::Current => receiving.chains,
+            Self::Next => receiving.chains.saturating_add(1),
             Self::Past { chain, .. } => *chain,
         };
         Place::new(&header.ratchet, chain, header.number)
@@ -102,30 +123,31 @@ impl Located {
 }
 
 /// Where a message stands whose header opens; its body is not looked at.
-pub(super) fn place_of<A: Aead>(state: &State, header_blob: &[u8]) -> Option<Place> {
-    let blob = HeaderBlob::parse(header_blob).ok().filter(|blob| blob.suite == A::SUITE.byte())?;
-    let ad = associated_data(&state.id, blob.prefix).ok()?;
-    let (located, header) = locate::<A>(state, blob.nonce, &ad, blob.header_ct.try_into().ok()?).ok()?;
-    Some(located.place(state, &header))
+pub(super) fn place_of<A: Aead>(receiver: &Receiver<'_>, header_blob: &[u8]) -> Option<Place> {
+    let handshake = receiver.handshake;
+    let blob = HeaderBlob::parse(header_blob).ok().filter(|blob| blob.suite == handshake.suite.byte())?;
+    let ad = associated_data(&handshake.id, blob.prefix).ok()?;
+    let (located, header) = locate::<A>(receiver, blob.nonce, &ad, blob.header_ct.try_into().ok()?).ok()?;
+    Some(located.place(receiver.receiving, &header))
 }
 
 /// Tries the header keys: current, next, past; at most [`MAX_HEADER_TRIALS`](crate::limits::MAX_HEADER_TRIALS) tags
 /// and no agreement.
 fn locate<A: Aead>(
-    state: &State,
+    receiver: &Receiver<'_>,
     nonce: &[u8],
     ad: &[u8],
     sealed: &[u8; SEALED],
 ) -> Result<(Located, Header), RatchetError> {
     let open = |key: &Secret<32>| Header::open::<A>(key, nonce, ad, sealed).ok();
-    if let Some(header) = state.receiving.as_ref().and_then(|receiving| open(&receiving.header)) {
+    if let Some(header) = receiver.receiving.chain.as_ref().and_then(|chain| open(&chain.header)) {
         return Ok((Located::Current, header));
     }
     // The next key is in use only after a message of ours that the peer can have answered with a step.
-    if let Some(header) = state.sending.own().and_then(|_| open(&state.next_receiving_header)) {
+    if let Some(header) = receiver.turn.and_then(|_| open(&receiver.receiving.next_header)) {
         return Ok((Located::Next, header));
     }
-    for past in state.past.iter() {
+    for past in receiver.past.iter() {
         if let Some(header) = open(&past.header) {
             return Ok((Located::Past { chain: past.chain, end: past.end }, header));
         }
@@ -135,42 +157,41 @@ fn locate<A: Aead>(
 
 /// The message key, and what has to change when the body verifies. Changes nothing.
 fn stage(
-    state: &State,
-    skipped: &SkippedStore<'_>,
+    receiver: &Receiver<'_>,
     located: Located,
     header: Header,
 ) -> Result<(Secret<32>, Change), RatchetError> {
     if header.number >= MAX_CHAIN_MESSAGES || header.previous > MAX_CHAIN_MESSAGES {
         return Err(RatchetError::Contradiction);
     }
+    let (receiving, skipped) = (&*receiver.receiving, &receiver.skipped);
     match located {
         Located::Current => {
-            let receiving = state.receiving.as_ref().ok_or(RatchetError::Unopened)?;
-            if header.ratchet != receiving.ratchet {
+            let current = receiving.chain.as_ref().ok_or(RatchetError::Unopened)?;
+            if header.ratchet != current.ratchet {
                 return Err(RatchetError::Contradiction);
             }
-            let Some(missing) = header.number.checked_sub(receiving.next) else {
-                return use_skipped(skipped, state.chains, header.number);
+            let Some(missing) = header.number.checked_sub(current.next) else {
+                return use_skipped(skipped, receiving.chains, header.number);
             };
             check_missing(skipped, u64::from(missing))?;
-            let place = chain::skip(&receiving.chain, missing, |_| ());
+            let place = chain::skip(&current.chain, missing, |_| ());
             let (after, message_key) = chain::step(&place);
             Ok((message_key, Change::Advance { missing, after }))
         }
         Located::Next => {
-            let own = state.sending.own().ok_or(RatchetError::Unopened)?;
-            let received = state.receiving.as_ref().map_or(0, |receiving| receiving.next);
+            let (root, own) = receiver.turn.ok_or(RatchetError::Unopened)?;
+            let received = receiving.chain.as_ref().map_or(0, |chain| chain.next);
             let ended = header.previous.checked_sub(received).ok_or(RatchetError::Contradiction)?;
             // Before the peer's first chain there was none that could lack messages.
-            if state.receiving.is_none() && ended > 0 {
+            if receiving.chain.is_none() && ended > 0 {
                 return Err(RatchetError::Contradiction);
             }
             check_missing(skipped, u64::from(ended) + u64::from(header.number))?;
-            if state.chains == u32::MAX {
+            if receiving.chains == u32::MAX {
                 return Err(RatchetError::Exhausted);
             }
-            let step =
-                root::step(&state.root, own, &header.ratchet).map_err(|_| RatchetError::Contradiction)?;
+            let step = root::step(root, own, &header.ratchet).map_err(|_| RatchetError::Contradiction)?;
             let place = chain::skip(&step.chain, header.number, |_| ());
             let (after, message_key) = chain::step(&place);
             Ok((message_key, Change::Step { header, step, after }))
@@ -195,42 +216,44 @@ fn check_missing(skipped: &SkippedStore<'_>, missing: u64) -> Result<(), Ratchet
     if is_bounded { Ok(()) } else { Err(RatchetError::TooManySkipped) }
 }
 
-/// Takes over what was staged. Keys passed over are derived once more here instead of being held meanwhile, which
-/// keeps the stack of a microcontroller small and the staging free of side effects.
-fn commit(state: &mut State, skipped: &mut SkippedStore<'_>, change: Change) {
+/// Takes over what was staged; returns the root key behind a step. Keys passed over are derived once more here
+/// instead of being held meanwhile, which keeps the stack of a microcontroller small and the staging free of side
+/// effects.
+fn commit(receiver: &mut Receiver<'_>, change: Change) -> Option<Secret<32>> {
+    let Receiver { receiving, past, skipped, .. } = receiver;
     match change {
-        Change::UseSkipped { chain, number } => skipped.remove(chain, number),
+        Change::UseSkipped { chain, number } => {
+            skipped.remove(chain, number);
+            None
+        }
         Change::Advance { missing, after } => {
-            if let Some(receiving) = &mut state.receiving {
-                keep_missing(skipped, state.chains, &receiving.chain, receiving.next, missing);
-                receiving.chain = after;
-                receiving.next += missing + 1;
+            if let Some(current) = &mut receiving.chain {
+                keep_missing(skipped, receiving.chains, &current.chain, current.next, missing);
+                current.chain = after;
+                current.next += missing + 1;
             }
+            None
         }
         Change::Step { header, step, after } => {
-            if let Some(ended) = &state.receiving {
-                if let Some(given_up) = state.past.push(state.chains, header.previous, &ended.header) {
+            if let Some(ended) = &receiving.chain {
+                if let Some(given_up) = past.push(receiving.chains, header.previous, &ended.header) {
                     skipped.remove_chain(given_up);
                 }
-                keep_missing(skipped, state.chains, &ended.chain, ended.next, header.previous - ended.next);
+                let missing = header.previous - ended.next;
+                keep_missing(skipped, receiving.chains, &ended.chain, ended.next, missing);
             }
-            state.chains += 1;
-            keep_missing(skipped, state.chains, &step.chain, 0, header.number);
-            if let Sending::Chain(ended) = &state.sending {
-                state.previous = ended.next;
-            }
-            state.sending = Sending::Due;
-            state.root = step.root;
-            state.receiving = Some(ReceivingChain {
+            receiving.chains += 1;
+            keep_missing(skipped, receiving.chains, &step.chain, 0, header.number);
+            receiving.chain = Some(ReceivingChain {
                 ratchet: header.ratchet,
-                header: state.next_receiving_header.duplicate(),
+                header: receiving.next_header.duplicate(),
                 chain: after,
                 next: header.number + 1,
             });
-            state.next_receiving_header = step.next_header;
+            receiving.next_header = step.next_header;
+            Some(step.root)
         }
     }
-    state.prelude = None;
 }
 
 /// Keeps the keys of `missing` messages from `number` on.

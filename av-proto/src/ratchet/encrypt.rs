@@ -68,7 +68,7 @@ pub(super) fn encrypt<A: Aead>(
 
     rng.fill_bytes(nonce);
     let header = Header { ratchet: *own.public(), previous: state.previous, number };
-    let mut ad = associated_data(&state.id, prefix)?;
+    let mut ad = associated_data(&state.handshake.id, prefix)?;
     let sealed = header.seal::<A>(header_key, nonce, &ad).map_err(|_| RatchetError::Length)?;
     sealed_header.copy_from_slice(&sealed);
     ad.extend_from_slice(nonce).map_err(|_| RatchetError::Length)?;
@@ -106,7 +106,7 @@ impl Plaintext<'_> {
 
 /// Our step if it is due, with a fresh ratchet key.
 fn due_step(state: &State, rng: &mut dyn CryptoRng) -> Result<Option<DueStep>, RatchetError> {
-    let (Sending::Due, Some(receiving)) = (&state.sending, &state.receiving) else {
+    let (Sending::Due, Some(receiving)) = (&state.sending, &state.receiving.chain) else {
         return Ok(None);
     };
     let own = AgreementSecret::generate(rng);
@@ -118,14 +118,14 @@ fn due_step(state: &State, rng: &mut dyn CryptoRng) -> Result<Option<DueStep>, R
 fn write_prefix(state: &State, initiator: &[u8], out: &mut [u8]) -> Result<usize, RatchetError> {
     let (head, rest) = out.split_first_chunk_mut::<TYPE_AND_SUITE>().ok_or(RatchetError::Length)?;
     let Some(pending) = &state.prelude else {
-        *head = [MessageType::Ratchet as u8, state.suite.byte()];
+        *head = [MessageType::Ratchet as u8, state.handshake.suite.byte()];
         return Ok(TYPE_AND_SUITE);
     };
-    *head = [MessageType::WithPrelude as u8, state.suite.byte()];
+    *head = [MessageType::WithPrelude as u8, state.handshake.suite.byte()];
     let (len, rest) = rest.split_first_chunk_mut::<2>().ok_or(RatchetError::Length)?;
     let prelude = Prelude {
-        generation: state.generation,
-        mode: state.mode,
+        generation: state.handshake.generation,
+        mode: state.handshake.mode,
         ephemeral: pending.ephemeral,
         signed_prekey: pending.signed_prekey,
         one_time_prekey: pending.one_time_prekey,
@@ -149,7 +149,7 @@ pub(super) fn sealed_len<A: Aead>(
         Some(pending) => {
             let ids = uint_len(pending.signed_prekey) + pending.one_time_prekey.map_or(1, uint_len);
             let head = u32::try_from(initiator_len).map(uint_len).map_err(|_| RatchetError::Length)?;
-            2 + 1 + uint_len(state.generation) + 1 + 34 + ids + 2 + head + initiator_len
+            2 + 1 + uint_len(state.handshake.generation) + 1 + 34 + ids + 2 + head + initiator_len
         }
     };
     let header_len = TYPE_AND_SUITE + prelude + A::NONCE + SEALED;

@@ -5,10 +5,12 @@ use core::marker::PhantomData;
 use av_wire::layout::Reader;
 use rand_core::CryptoRng;
 
-use super::decrypt::{self, Opened};
+use super::decrypt::{self, Decrypted, Opened, Receiver};
 use super::encrypt::{self, Plaintext, Sealed};
+use super::handshake::Handshake;
 use super::past::PastChains;
 use super::place::Place;
+use super::receiving::Receiving;
 use super::skipped::SkippedKeys;
 use super::state::{PendingPrelude, Sending, SendingChain, State};
 use super::{RatchetError, root};
@@ -44,18 +46,12 @@ impl<A: Aead, const SKIP: usize> Session<A, SKIP> {
         let step = root::step(&keys.root, &own, signed_prekey)?;
         let header = keys.initiator_header.duplicate();
         Ok(Self::new(State {
-            id,
-            suite: A::SUITE,
-            generation,
-            mode,
-            is_initiator: true,
+            handshake: Handshake { id, suite: A::SUITE, generation, mode, is_initiator: true },
             root: step.root,
             sending: Sending::Chain(SendingChain { own, header, chain: step.chain, next: 0 }),
             previous: 0,
             next_sending_header: step.next_header,
-            receiving: None,
-            next_receiving_header: keys.responder_header.duplicate(),
-            chains: 0,
+            receiving: Receiving::nothing_yet(keys.responder_header.duplicate()),
             past: PastChains::new(),
             prelude: Some(prelude),
         }))
@@ -70,18 +66,12 @@ impl<A: Aead, const SKIP: usize> Session<A, SKIP> {
         signed_prekey: &AgreementSecret,
     ) -> Self {
         Self::new(State {
-            id,
-            suite: A::SUITE,
-            generation,
-            mode,
-            is_initiator: false,
+            handshake: Handshake { id, suite: A::SUITE, generation, mode, is_initiator: false },
             root: keys.root.duplicate(),
             sending: Sending::NotYet(signed_prekey.duplicate()),
             previous: 0,
             next_sending_header: keys.responder_header.duplicate(),
-            receiving: None,
-            next_receiving_header: keys.initiator_header.duplicate(),
-            chains: 0,
+            receiving: Receiving::nothing_yet(keys.initiator_header.duplicate()),
             past: PastChains::new(),
             prelude: None,
         })
@@ -148,12 +138,39 @@ impl<A: Aead, const SKIP: usize> Session<A, SKIP> {
         ciphertext: &[u8],
         out: &mut [u8],
     ) -> Result<Opened, RatchetError> {
-        decrypt::decrypt::<A>(&mut self.state, &mut self.skipped.store(), header_blob, ciphertext, out)
+        let Decrypted { opened, stepped } =
+            decrypt::decrypt::<A>(&mut self.receiver(), header_blob, ciphertext, out)?;
+        // Nothing below can fail.
+        let state = &mut self.state;
+        if let Some(root) = stepped {
+            if let Sending::Chain(ended) = &state.sending {
+                state.previous = ended.next;
+            }
+            state.sending = Sending::Due;
+            state.root = root;
+        }
+        state.prelude = None;
+        Ok(opened)
     }
 
     /// Where a message of the peer stands whose header opens here; costs what a forged one costs.
-    pub(crate) fn place_of(&self, header_blob: &[u8]) -> Option<Place> {
-        decrypt::place_of::<A>(&self.state, header_blob)
+    pub(crate) fn place_of(&mut self, header_blob: &[u8]) -> Option<Place> {
+        decrypt::place_of::<A>(&self.receiver(), header_blob)
+    }
+
+    const fn receiver(&mut self) -> Receiver<'_> {
+        let state = &mut self.state;
+        let turn = match state.sending.own() {
+            Some(own) => Some((&state.root, own)),
+            None => None,
+        };
+        Receiver {
+            handshake: &state.handshake,
+            receiving: &mut state.receiving,
+            turn,
+            past: state.past.store(),
+            skipped: self.skipped.store(),
+        }
     }
 
     /// Whether the peer is known to hold the session: for an initiator once a reply has opened, for a responder
@@ -164,27 +181,27 @@ impl<A: Aead, const SKIP: usize> Session<A, SKIP> {
 
     /// Whether this device began the session.
     pub const fn is_initiator(&self) -> bool {
-        self.state.is_initiator
+        self.state.handshake.is_initiator
     }
 
     /// The session's generation.
     pub const fn generation(&self) -> u32 {
-        self.state.generation
+        self.state.handshake.generation
     }
 
     /// 1 if the invite's key went into the session, else 0.
     pub const fn mode(&self) -> u8 {
-        self.state.mode
+        self.state.handshake.mode
     }
 
     /// 32 bytes: `th`, the same on both sides.
     pub const fn id(&self) -> &[u8; 32] {
-        &self.state.id
+        &self.state.handshake.id
     }
 
     /// Number of receiving chains from which a message was opened, at most 255.
     pub fn receiving_chains(&self) -> u8 {
-        u8::try_from(self.state.chains).unwrap_or(u8::MAX)
+        u8::try_from(self.state.receiving.chains).unwrap_or(u8::MAX)
     }
 
     /// Writes the session into a record.

@@ -18,13 +18,13 @@ pub(super) struct SkippedKey {
 /// Up to `SKIP` keys in the order in which they were passed over.
 pub(super) struct SkippedKeys<const SKIP: usize> {
     keys: [SkippedKey; SKIP],
-    len: usize,
+    len: u16,
 }
 
 /// The same without the capacity in its type, so that the ratchet's code exists once.
 pub(super) struct SkippedStore<'s> {
     keys: &'s mut [SkippedKey],
-    len: &'s mut usize,
+    len: &'s mut u16,
 }
 
 impl<const SKIP: usize> SkippedKeys<SKIP> {
@@ -41,9 +41,22 @@ impl<const SKIP: usize> SkippedKeys<SKIP> {
         SkippedStore { keys: &mut self.keys, len: &mut self.len }
     }
 
+    fn kept(&self) -> &[SkippedKey] {
+        self.keys.get(..usize::from(self.len)).unwrap_or(&self.keys)
+    }
+
+    /// The newest keys of another store that belong to chains which `is_kept` names, as many as there is room for.
+    pub(super) fn newest_of<const M: usize>(other: &SkippedKeys<M>, is_kept: impl Fn(u32) -> bool) -> Self {
+        let mut keys = Self::new();
+        for kept in other.kept().iter().filter(|kept| is_kept(kept.chain)) {
+            keys.store().push(kept.chain, kept.number, &kept.key);
+        }
+        keys
+    }
+
     pub(super) fn write(&self, writer: &mut Writer<'_>) -> Result<(), CodecError> {
-        writer.u16(u16::try_from(self.len).map_err(|_| CodecError)?)?;
-        self.keys.iter().take(self.len).try_for_each(|skipped| {
+        writer.u16(self.len)?;
+        self.kept().iter().try_for_each(|skipped| {
             writer.u32(skipped.chain)?;
             writer.u32(skipped.number)?;
             writer.secret(skipped.key.expose())
@@ -52,11 +65,8 @@ impl<const SKIP: usize> SkippedKeys<SKIP> {
 
     pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, CodecError> {
         let mut keys = Self::new();
-        keys.len = usize::from(reader.u16()?);
-        if keys.len > SKIP {
-            return Err(CodecError);
-        }
-        for skipped in keys.keys.iter_mut().take(keys.len) {
+        keys.len = reader.u16()?;
+        for skipped in keys.keys.get_mut(..usize::from(keys.len)).ok_or(CodecError)? {
             skipped.chain = reader.u32()?;
             skipped.number = reader.u32()?;
             skipped.key.expose_mut().copy_from_slice(reader.bytes(32)?);
@@ -71,19 +81,23 @@ impl SkippedStore<'_> {
         self.keys.len()
     }
 
+    fn len(&self) -> usize {
+        usize::from(*self.len)
+    }
+
     /// A copy of the key of this message; the store keeps its own until the message has opened.
     pub(super) fn find(&self, chain: u32, number: u32) -> Option<Secret<32>> {
-        let mut kept = self.keys.iter().take(*self.len);
+        let mut kept = self.keys.iter().take(self.len());
         kept.find(|skipped| skipped.chain == chain && skipped.number == number)
             .map(|skipped| skipped.key.duplicate())
     }
 
     /// Keeps a key; the oldest makes room for it.
     pub(super) fn push(&mut self, chain: u32, number: u32, key: &Secret<32>) {
-        if *self.len == self.keys.len() {
+        if self.len() == self.keys.len() {
             self.remove_at(0);
         }
-        if let Some(slot) = self.keys.get_mut(*self.len) {
+        if let Some(slot) = self.keys.get_mut(usize::from(*self.len)) {
             slot.chain = chain;
             slot.number = number;
             slot.key.expose_mut().copy_from_slice(key.expose());
@@ -93,7 +107,7 @@ impl SkippedStore<'_> {
 
     /// Wipes the key of this message.
     pub(super) fn remove(&mut self, chain: u32, number: u32) {
-        let mut kept = self.keys.iter().take(*self.len);
+        let mut kept = self.keys.iter().take(self.len());
         if let Some(index) = kept.position(|skipped| skipped.chain == chain && skipped.number == number) {
             self.remove_at(index);
         }
@@ -101,14 +115,15 @@ impl SkippedStore<'_> {
 
     /// Wipes all keys of a chain that is given up.
     pub(super) fn remove_chain(&mut self, chain: u32) {
-        while let Some(index) = self.keys.iter().take(*self.len).position(|skipped| skipped.chain == chain) {
+        while let Some(index) = self.keys.iter().take(self.len()).position(|skipped| skipped.chain == chain) {
             self.remove_at(index);
         }
     }
 
     /// Closes the gap by rotating, which swaps: the key to wipe ends in the last place and no copy stays behind.
     fn remove_at(&mut self, index: usize) {
-        let Some(kept) = self.keys.get_mut(..*self.len) else {
+        let len = self.len();
+        let Some(kept) = self.keys.get_mut(..len) else {
             return;
         };
         if let Some(tail) = kept.get_mut(index..) {

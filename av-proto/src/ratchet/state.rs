@@ -3,19 +3,17 @@
 use av_wire::Suite;
 use av_wire::layout::Reader;
 
+use super::fields::{count, pair, secret, write_pair};
+use super::handshake::Handshake;
 use super::past::PastChains;
+use super::receiving::Receiving;
 use crate::crypto::{AgreementSecret, Secret};
-use crate::limits::MAX_CHAIN_MESSAGES;
+use crate::limits::PAST_CHAINS;
 use crate::record::codec::{CodecError, ReadRecord, Writer};
 
 /// The state of one session.
 pub(super) struct State {
-    /// `th`, which names the session and stands before everything that it seals.
-    pub(super) id: [u8; 32],
-    pub(super) suite: Suite,
-    pub(super) generation: u32,
-    pub(super) mode: u8,
-    pub(super) is_initiator: bool,
+    pub(super) handshake: Handshake,
     /// `RK`.
     pub(super) root: Secret<32>,
     pub(super) sending: Sending,
@@ -23,12 +21,8 @@ pub(super) struct State {
     pub(super) previous: u32,
     /// `NHKs`.
     pub(super) next_sending_header: Secret<32>,
-    pub(super) receiving: Option<ReceivingChain>,
-    /// `NHKr`.
-    pub(super) next_receiving_header: Secret<32>,
-    /// Receiving chains so far; the number of the current one.
-    pub(super) chains: u32,
-    pub(super) past: PastChains,
+    pub(super) receiving: Receiving,
+    pub(super) past: PastChains<PAST_CHAINS>,
     /// What an initiator puts before its messages until one of the responder's opens.
     pub(super) prelude: Option<PendingPrelude>,
 }
@@ -56,18 +50,6 @@ pub(super) struct SendingChain {
     pub(super) next: u32,
 }
 
-/// The chain that the peer's messages take their keys from.
-pub(super) struct ReceivingChain {
-    /// The peer's ratchet public key, `DHr`.
-    pub(super) ratchet: [u8; 32],
-    /// `HKr`.
-    pub(super) header: Secret<32>,
-    /// `CKr`.
-    pub(super) chain: Secret<32>,
-    /// `Nr`.
-    pub(super) next: u32,
-}
-
 /// What a prelude says beside generation, mode and sender.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct PendingPrelude {
@@ -91,40 +73,22 @@ impl Sending {
 
 impl State {
     /// Bytes of the largest encoding in a record.
-    pub(super) const MAX_LEN: usize = 32
-        + 1
-        + 4
-        + 1
-        + 1
+    pub(super) const MAX_LEN: usize = Handshake::LEN
         + 32
         + (1 + 64 + 32 + 32 + 4)
         + 4
         + 32
-        + (1 + 32 + 32 + 32 + 4)
-        + 32
-        + 4
-        + PastChains::MAX_LEN
+        + Receiving::MAX_LEN
+        + PastChains::<PAST_CHAINS>::MAX_LEN
         + (1 + 32 + 4 + 1 + 4);
 
     pub(super) fn write(&self, writer: &mut Writer<'_>) -> Result<(), CodecError> {
-        writer.bytes(&self.id)?;
-        writer.u8(self.suite.byte())?;
-        writer.u32(self.generation)?;
-        writer.u8(self.mode)?;
-        writer.flag(self.is_initiator)?;
+        self.handshake.write(writer)?;
         writer.secret(self.root.expose())?;
         self.sending.write(writer)?;
         writer.u32(self.previous)?;
         writer.secret(self.next_sending_header.expose())?;
-        writer.flag(self.receiving.is_some())?;
-        if let Some(receiving) = &self.receiving {
-            writer.bytes(&receiving.ratchet)?;
-            writer.secret(receiving.header.expose())?;
-            writer.secret(receiving.chain.expose())?;
-            writer.u32(receiving.next)?;
-        }
-        writer.secret(self.next_receiving_header.expose())?;
-        writer.u32(self.chains)?;
+        self.receiving.write(writer)?;
         self.past.write(writer)?;
         writer.flag(self.prelude.is_some())?;
         if let Some(prelude) = &self.prelude {
@@ -137,23 +101,13 @@ impl State {
     }
 
     pub(super) fn read(reader: &mut Reader<'_>, suite: Suite) -> Result<Self, CodecError> {
-        let id = *reader.array()?;
-        if reader.u8()? != suite.byte() {
-            return Err(CodecError);
-        }
         let state = Self {
-            id,
-            suite,
-            generation: reader.u32()?,
-            mode: reader.u8()?,
-            is_initiator: reader.flag()?,
+            handshake: Handshake::read(reader, suite)?,
             root: secret(reader)?,
             sending: Sending::read(reader)?,
             previous: reader.u32()?,
             next_sending_header: secret(reader)?,
-            receiving: if reader.flag()? { Some(ReceivingChain::read(reader)?) } else { None },
-            next_receiving_header: secret(reader)?,
-            chains: reader.u32()?,
+            receiving: Receiving::read(reader)?,
             past: PastChains::read(reader)?,
             prelude: if reader.flag()? { Some(PendingPrelude::read(reader)?) } else { None },
         };
@@ -162,18 +116,23 @@ impl State {
 
     /// The number of the sending chain that our next message is in. Both directions take turns, the initiator's first.
     pub(super) const fn sending_chain(&self) -> u32 {
-        if self.is_initiator { self.chains.saturating_add(1) } else { self.chains }
+        if self.handshake.is_initiator {
+            self.receiving.chains.saturating_add(1)
+        } else {
+            self.receiving.chains
+        }
     }
 
     /// What every sequence of steps leaves true; a record without it is none that this crate wrote.
     fn is_consistent(&self) -> bool {
+        let is_initiator = self.handshake.is_initiator;
+        let has_received = self.receiving.chain.is_some();
         let turn_fits = match self.sending {
-            Sending::NotYet(_) => !self.is_initiator && self.receiving.is_none(),
-            Sending::Chain(_) => self.is_initiator || self.receiving.is_some(),
-            Sending::Due => self.receiving.is_some(),
+            Sending::NotYet(_) => !is_initiator && !has_received,
+            Sending::Chain(_) => is_initiator || has_received,
+            Sending::Due => has_received,
         };
-        let prelude_fits = self.prelude.is_none() || (self.is_initiator && self.receiving.is_none());
-        turn_fits && prelude_fits && self.mode <= 1 && self.receiving.is_some() == (self.chains > 0)
+        turn_fits && (self.prelude.is_none() || (is_initiator && !has_received))
     }
 }
 
@@ -210,17 +169,6 @@ impl Sending {
     }
 }
 
-impl ReceivingChain {
-    fn read(reader: &mut Reader<'_>) -> Result<Self, CodecError> {
-        Ok(Self {
-            ratchet: *reader.array()?,
-            header: secret(reader)?,
-            chain: secret(reader)?,
-            next: count(reader)?,
-        })
-    }
-}
-
 impl PendingPrelude {
     fn read(reader: &mut Reader<'_>) -> Result<Self, CodecError> {
         Ok(Self {
@@ -229,22 +177,4 @@ impl PendingPrelude {
             one_time_prekey: if reader.flag()? { Some(reader.u32()?) } else { None },
         })
     }
-}
-
-fn secret(reader: &mut Reader<'_>) -> Result<Secret<32>, CodecError> {
-    Ok(Secret::new(*reader.array()?))
-}
-
-fn count(reader: &mut Reader<'_>) -> Result<u32, CodecError> {
-    let count = reader.u32()?;
-    if count <= MAX_CHAIN_MESSAGES { Ok(count) } else { Err(CodecError) }
-}
-
-fn pair(reader: &mut Reader<'_>) -> Result<AgreementSecret, CodecError> {
-    Ok(AgreementSecret::from_parts(reader.array()?, reader.array()?))
-}
-
-fn write_pair(pair: &AgreementSecret, writer: &mut Writer<'_>) -> Result<(), CodecError> {
-    writer.secret(pair.expose())?;
-    writer.bytes(pair.public())
 }

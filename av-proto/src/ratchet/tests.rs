@@ -4,6 +4,7 @@ mod bounds;
 mod exchange;
 mod hostile;
 mod place;
+mod previous;
 mod record;
 mod rejection;
 mod schedule;

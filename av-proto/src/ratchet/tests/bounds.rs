@@ -77,7 +77,7 @@ fn a_used_or_evicted_key_is_not_in_the_record_any_more() {
     let late = a.send(b"late");
     let present = a.send(b"present");
     b.receive(&present).expect("opens");
-    let key = b.session.skipped.store().find(b.session.state.chains, 0).expect("the skipped one");
+    let key = b.session.skipped.store().find(b.session.state.receiving.chains, 0).expect("the skipped one");
     let holds = |party: &Small| party.record().windows(32).any(|window| window == key.expose());
     assert!(holds(&b));
     b.receive(&late).expect("opens");
@@ -98,7 +98,7 @@ fn a_fifth_chain_ends_the_oldest_and_its_skipped_keys() {
     assert_eq!(b.receive(&late[0]).expect("four chains are kept beside the current one"), b"late");
     let gone = a.send(b"gone");
     round_trip(&mut a, &mut b);
-    let chain = b.session.state.chains;
+    let chain = b.session.state.receiving.chains;
     for _ in 0..PAST_CHAINS {
         round_trip(&mut a, &mut b);
     }
@@ -173,7 +173,7 @@ fn the_last_message_of_a_full_chain_opens_and_a_step_is_possible_afterwards() {
     b.receive(&message).expect("opens");
     let Sending::Chain(chain) = &mut a.session.state.sending else { panic!("it has sent") };
     chain.next = MAX_CHAIN_MESSAGES - 1;
-    b.session.state.receiving.as_mut().expect("it has received").next = MAX_CHAIN_MESSAGES - 1;
+    b.session.state.receiving.chain.as_mut().expect("it has received").next = MAX_CHAIN_MESSAGES - 1;
     let last = a.send(b"the last one");
     assert_eq!(b.receive(&last).expect("opens"), b"the last one");
     assert_eq!(b.refuse(&last), RatchetError::Spent);
@@ -184,7 +184,7 @@ fn the_last_message_of_a_full_chain_opens_and_a_step_is_possible_afterwards() {
 #[test]
 fn the_number_of_chains_ends_before_it_wraps() {
     let (mut a, mut b): (Small, Small) = confirmed(1);
-    b.session.state.chains = u32::MAX;
+    b.session.state.receiving.chains = u32::MAX;
     let message = a.send(b"text");
     assert_eq!(b.refuse(&message), RatchetError::Exhausted);
     assert_eq!(b.session.receiving_chains(), u8::MAX);

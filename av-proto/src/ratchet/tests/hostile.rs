@@ -45,7 +45,7 @@ fn sending(party: &Small) -> (Secret<32>, Secret<32>, Header) {
 /// A step that a hostile peer can make at its turn: header key, message key of number 0, and its header.
 fn stepping(party: &Small, own: &AgreementSecret) -> (Secret<32>, Secret<32>, Header) {
     let state = &party.session.state;
-    let peer = &state.receiving.as_ref().expect("it has received").ratchet;
+    let peer = &state.receiving.chain.as_ref().expect("it has received").ratchet;
     let step = root::step(&state.root, own, peer).expect("steps");
     let (_, message_key) = chain::step(&step.chain);
     let header = Header { ratchet: *own.public(), previous: state.previous, number: 0 };

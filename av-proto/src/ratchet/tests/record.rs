@@ -95,13 +95,13 @@ fn a_record_that_contradicts_itself_is_refused() {
         change(&mut party.session.state);
         !read(&party)
     };
-    assert!(refused(of_initiator(), &|state| state.mode = 2));
-    assert!(refused(of_initiator(), &|state| state.chains = 0));
-    assert!(refused(of_initiator(), &|state| state.receiving = None));
-    assert!(refused(of_unconfirmed(), &|state| state.chains = 1));
-    assert!(refused(of_unconfirmed(), &|state| state.is_initiator = false));
+    assert!(refused(of_initiator(), &|state| state.handshake.mode = 2));
+    assert!(refused(of_initiator(), &|state| state.receiving.chains = 0));
+    assert!(refused(of_initiator(), &|state| state.receiving.chain = None));
+    assert!(refused(of_unconfirmed(), &|state| state.receiving.chains = 1));
+    assert!(refused(of_unconfirmed(), &|state| state.handshake.is_initiator = false));
     assert!(refused(of_unconfirmed(), &|state| state.sending = Sending::Due));
-    assert!(refused(of_opening(), &|state| state.is_initiator = true));
+    assert!(refused(of_opening(), &|state| state.handshake.is_initiator = true));
     let prelude = of_unconfirmed().session.state.prelude;
     assert!(prelude.is_some());
     assert!(refused(of_initiator(), &|state| state.prelude = prelude));
@@ -112,7 +112,7 @@ fn a_record_that_contradicts_itself_is_refused() {
     };
     assert!(refused(of_responder(), &past_the_end));
     let past_the_end = |state: &mut State| {
-        state.receiving.as_mut().expect("it has received").next = MAX_CHAIN_MESSAGES + 1;
+        state.receiving.chain.as_mut().expect("it has received").next = MAX_CHAIN_MESSAGES + 1;
     };
     assert!(refused(of_responder(), &past_the_end));
 }
