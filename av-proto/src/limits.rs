@@ -62,8 +62,8 @@ pub const MAX_GENERATION_JUMP: u32 = 1 << 20;
 // The shortest initiator field is an id, so the largest stands in the bound above.
 const _: () = assert!(DeviceId::LEN < MAX_CHAIN_BYTES);
 
-/// Bytes of a record beside the frame or payload that it holds: an outbox entry's number, kind, two ids and length
-/// (44), the seal (41), rounded up.
+/// Bytes by which a record's buffer is larger than the largest `Deliver` frame: what a frame's record holds beside
+/// the frame, and its seal. That it is enough is checked at compile time.
 pub const RECORD_OVERHEAD: usize = 128;
 
 /// One-time prekeys whose secrets a device keeps. An enrollment needs one; the rest serve later initiators.

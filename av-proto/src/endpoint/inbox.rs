@@ -18,6 +18,9 @@ pub(super) struct InboxEntry<const BODY: usize> {
 }
 
 impl<const BODY: usize> InboxEntry<BODY> {
+    /// Bytes that an entry's record is longer than its payload: sequence, two ids, length.
+    pub(super) const OVERHEAD: usize = 8 + 16 + 16 + 2;
+
     /// An entry without its payload.
     pub(super) const fn new(sequence: u64, from: DeviceId, message_id: MessageId) -> Self {
         Self { sequence, from, message_id, payload: Vec::new(), offered: false }

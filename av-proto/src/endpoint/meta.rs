@@ -1,4 +1,4 @@
-//! Counters and the inbox cursor: the record that changes with every message.
+//! Counters and the inbox cursor: the record that is in every batch.
 
 use av_wire::frame::Rejected;
 use av_wire::layout::Reader;
@@ -10,6 +10,8 @@ use crate::enroll::OwnerSerials;
 use crate::record::codec::{CodecError, ReadRecord, Writer};
 
 pub(super) struct Meta {
+    /// The sum of all other records' marks, as the last batch left it.
+    pub(super) marks: u64,
     /// The epoch that `taken` counts in; `None` before the first connection.
     pub(super) inbox_epoch: Option<InboxEpoch>,
     /// The last inbox entry that this device stored or rejected.
@@ -25,10 +27,11 @@ pub(super) struct Meta {
 }
 
 impl Meta {
-    pub(super) const MAX_LEN: usize = 1 + 16 + 8 + 1 + MAX_REJECTED * 9 + 8 + OwnerSerials::MAX_LEN + 8;
+    pub(super) const MAX_LEN: usize = 8 + 1 + 16 + 8 + 1 + MAX_REJECTED * 9 + 8 + OwnerSerials::MAX_LEN + 8;
 
     pub(super) const fn new() -> Self {
         Self {
+            marks: 0,
             inbox_epoch: None,
             taken: 0,
             rejected: Vec::new(),
@@ -55,6 +58,7 @@ impl Meta {
     }
 
     pub(super) fn write(&self, writer: &mut Writer<'_>) -> Result<(), CodecError> {
+        writer.u64(self.marks)?;
         writer.flag(self.inbox_epoch.is_some())?;
         writer.bytes(&self.inbox_epoch.map_or([0; 16], |epoch| epoch.0))?;
         writer.u64(self.taken)?;
@@ -69,6 +73,7 @@ impl Meta {
     }
 
     pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, CodecError> {
+        let marks = reader.u64()?;
         let known = reader.flag()?;
         let epoch = InboxEpoch(*reader.array()?);
         let taken = reader.u64()?;
@@ -78,6 +83,7 @@ impl Meta {
             rejected.push(entry).map_err(|_| CodecError)?;
         }
         Ok(Self {
+            marks,
             inbox_epoch: known.then_some(epoch),
             taken,
             rejected,

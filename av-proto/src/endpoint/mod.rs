@@ -50,6 +50,7 @@ pub use views::Phase;
 
 use av_wire::DeviceId;
 use av_wire::frame::LinkKind;
+use av_wire::limits::{DELIVER_OVERHEAD, SEND_OVERHEAD};
 use heapless::{Deque, Vec};
 
 use crate::Now;
@@ -57,7 +58,7 @@ use crate::crypto::Aead;
 use crate::enroll::{Invite, Membership};
 use crate::keys::Prekeys;
 use crate::limits::{EVENTS, INVITES, ONE_TIME_PREKEYS, PENDING_REQUESTS, RECORD_OVERHEAD};
-use crate::record::Seal;
+use crate::record::{self, Tally};
 use device::Device;
 use inbox::InboxEntry;
 use link::Link;
@@ -87,6 +88,7 @@ pub struct Endpoint<
     invites: [Slot<Invite>; INVITES],
     outbox: [Slot<OutboxEntry<BODY>>; OUTBOX],
     inbox: [Slot<InboxEntry<BODY>>; INBOX],
+    tally: Tally,
     // What follows is not stored.
     link: Held<Link>,
     calls: Vec<Call, { owner::CALLS }>,
@@ -105,14 +107,32 @@ where
     /// Bytes of the largest `Deliver` frame that this device takes.
     pub const MAX_MESSAGE: usize = BODY - RECORD_OVERHEAD;
 
+    /// Bytes of the largest stored record of this device.
+    pub const RECORD: usize = {
+        let frame = Self::MAX_MESSAGE - DELIVER_OVERHEAD + SEND_OVERHEAD;
+        let lengths = [
+            Device::MAX_LEN,
+            Meta::MAX_LEN,
+            Prekeys::<ONE_TIME_PREKEYS>::MAX_LEN,
+            Peer::<A, SKIP>::MAX_LEN,
+            Invite::MAX_LEN,
+            OutboxEntry::<BODY>::OVERHEAD + frame,
+            InboxEntry::<BODY>::OVERHEAD + frame,
+        ];
+        let (mut largest, mut rest) = (0, lengths.as_slice());
+        while let Some((length, others)) = rest.split_first() {
+            largest = if *length > largest { *length } else { largest };
+            rest = others;
+        }
+        largest + record::OVERHEAD
+    };
+
     const FITS: () = {
         assert!(
             Self::MAX_MESSAGE >= av_wire::limits::MIN_MAX_MESSAGE as usize,
             "AV/1's smallest max_message"
         );
-        assert!(Peer::<A, SKIP>::MAX_LEN + Seal::OVERHEAD <= BODY, "a peer's record has to fit into BODY");
-        assert!(Device::MAX_LEN + Seal::OVERHEAD <= BODY, "the identity record has to fit into BODY");
-        assert!(Meta::MAX_LEN + Seal::OVERHEAD <= BODY, "the counters' record has to fit into BODY");
+        assert!(Self::RECORD <= BODY, "every record has to fit into BODY");
     };
 
     /// An endpoint without identity, fit for a `static`.
@@ -127,6 +147,7 @@ where
             invites: [const { Slot::EMPTY }; INVITES],
             outbox: [const { Slot::EMPTY }; OUTBOX],
             inbox: [const { Slot::EMPTY }; INBOX],
+            tally: Tally::EMPTY,
             link: Held::Empty,
             calls: Vec::new(),
             requests: Vec::new(),

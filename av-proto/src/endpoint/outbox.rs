@@ -37,6 +37,9 @@ pub(super) fn request_number(id: OutboxId) -> u32 {
 }
 
 impl<const BODY: usize> OutboxEntry<BODY> {
+    /// Bytes that an entry's record is longer than its frame: number, kind, two ids, length.
+    pub(super) const OVERHEAD: usize = 8 + 1 + 16 + 16 + 2;
+
     /// An entry without its frame.
     pub(super) const fn new(id: OutboxId, about: About) -> Self {
         Self { id, about, frame: Vec::new(), transmitted: false }

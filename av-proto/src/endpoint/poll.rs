@@ -1,7 +1,7 @@
 //! Draining: outputs are derived from state, in a fixed order, so that persisting comes before speaking by
 //! construction and a lost connection loses nothing.
 
-use core::slice::from_ref;
+use core::slice::from_mut;
 
 use av_wire::List;
 use av_wire::frame::{Rejected, ToRelay};
@@ -13,7 +13,6 @@ use super::Endpoint;
 use super::device::Device;
 use super::inbox::InboxEntry;
 use super::link::Link;
-use super::meta::Meta;
 use super::outbox::OutboxEntry;
 use super::output::{Delivery, Output, Persist, Records, StoreFailed, Ticket};
 use super::peer::Peer;
@@ -23,7 +22,7 @@ use crate::crypto::Aead;
 use crate::enroll::Invite;
 use crate::keys::Prekeys;
 use crate::record::codec::{CodecError, Writer};
-use crate::record::{RecordChange, RecordKey, RecordKind, Seal};
+use crate::record::{Head, RecordChange, RecordKey, RecordKind, Seal, Tally};
 
 /// What goes out next; found first and built second, so that each output borrows the endpoint once.
 enum Next {
@@ -180,6 +179,7 @@ where
 struct Sealer<'s, 'p> {
     seal: &'s Seal,
     rng: &'s mut dyn CryptoRng,
+    tally: &'s mut Tally,
     scratch: &'s mut [u8],
     put: &'s mut (dyn FnMut(RecordChange<'_>) -> Result<(), StoreFailed> + 'p),
 }
@@ -188,26 +188,37 @@ impl Sealer<'_, '_> {
     fn slots<T>(
         &mut self,
         kind: RecordKind,
-        slots: &[Slot<T>],
+        slots: &mut [Slot<T>],
         write: impl Fn(&T, &mut Writer<'_>) -> Result<(), CodecError>,
     ) -> Result<(), StoreFailed> {
-        for (slot, index) in slots.iter().zip(0..) {
+        for (slot, index) in slots.iter_mut().zip(0..) {
+            if !slot.is_changed() {
+                continue;
+            }
             let key = RecordKey::new(kind, index);
-            match (slot.is_changed(), slot.get()) {
-                (false, _) => {}
-                (true, None) => (self.put)(RecordChange::Delete(key))?,
-                (true, Some(value)) => {
-                    let place = self.scratch.get_mut(Seal::PREFIX..).ok_or(StoreFailed)?;
-                    let mut writer = Writer::new(place);
-                    write(value, &mut writer).map_err(|_| StoreFailed)?;
-                    let len = writer.len();
-                    let sealed =
-                        self.seal.seal_in_place(key, len, self.rng, self.scratch).map_err(|_| StoreFailed)?;
-                    (self.put)(RecordChange::Put(key, sealed))?;
-                }
+            // A batch that fails is written again with other marks; what counts is that every mark is its record's.
+            let mark = if slot.is_empty() { 0 } else { self.rng.next_u64() };
+            self.tally.replace(slot.replace_mark(mark), mark);
+            match slot.get() {
+                None => (self.put)(RecordChange::Delete(key))?,
+                Some(value) => self.put(key, mark, |writer| write(value, writer))?,
             }
         }
         Ok(())
+    }
+
+    fn put(
+        &mut self,
+        key: RecordKey,
+        mark: u64,
+        write: impl FnOnce(&mut Writer<'_>) -> Result<(), CodecError>,
+    ) -> Result<(), StoreFailed> {
+        let mut writer = Writer::new(self.scratch.get_mut(Seal::PREFIX..).ok_or(StoreFailed)?);
+        let head = Head { generation: self.tally.generation, mark };
+        head.write(&mut writer).and_then(|()| write(&mut writer)).map_err(|_| StoreFailed)?;
+        let len = writer.len();
+        let sealed = self.seal.seal_in_place(key, len, self.rng, self.scratch).map_err(|_| StoreFailed)?;
+        (self.put)(RecordChange::Put(key, sealed))
     }
 }
 
@@ -222,15 +233,20 @@ where
         rng: &mut dyn CryptoRng,
         put: &mut dyn FnMut(RecordChange<'_>) -> Result<(), StoreFailed>,
     ) -> Result<(), StoreFailed> {
-        let mut sealer = Sealer { seal, rng, scratch: &mut self.scratch, put };
+        // Never the number of a batch that failed: what it left on a torn page is older than this one.
+        self.tally.generation = self.tally.generation.checked_add(1).ok_or(StoreFailed)?;
+        let mut sealer = Sealer { seal, rng, tally: &mut self.tally, scratch: &mut self.scratch, put };
         let result = (|| {
-            sealer.slots(RecordKind::Identity, from_ref(&self.device), Device::write)?;
-            sealer.slots(RecordKind::Meta, from_ref(&self.meta), Meta::write)?;
-            sealer.slots(RecordKind::Prekeys, from_ref(&self.prekeys), Prekeys::write)?;
-            sealer.slots(RecordKind::Peer, &self.peers, Peer::write)?;
-            sealer.slots(RecordKind::Invite, &self.invites, Invite::write)?;
-            sealer.slots(RecordKind::Outbox, &self.outbox, OutboxEntry::write)?;
-            sealer.slots(RecordKind::Inbox, &self.inbox, InboxEntry::write)
+            sealer.slots(RecordKind::Identity, from_mut(&mut self.device), Device::write)?;
+            sealer.slots(RecordKind::Prekeys, from_mut(&mut self.prekeys), Prekeys::write)?;
+            sealer.slots(RecordKind::Peer, &mut self.peers, Peer::write)?;
+            sealer.slots(RecordKind::Invite, &mut self.invites, Invite::write)?;
+            sealer.slots(RecordKind::Outbox, &mut self.outbox, OutboxEntry::write)?;
+            sealer.slots(RecordKind::Inbox, &mut self.inbox, InboxEntry::write)?;
+            // Last, for it says what all the others add up to.
+            let meta = self.meta.get_mut().ok_or(StoreFailed)?;
+            meta.marks = sealer.tally.marks;
+            sealer.put(RecordKey::new(RecordKind::Meta, 0), 0, |writer| meta.write(writer))
         })();
         // On an error a record may still stand there unsealed.
         self.scratch.zeroize();

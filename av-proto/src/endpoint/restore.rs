@@ -19,7 +19,7 @@ use crate::limits::INVITES;
 #[cfg(any(test, feature = "testing"))]
 use crate::limits::ONE_TIME_PREKEYS;
 use crate::record::codec::CodecError;
-use crate::record::{RecordKey, RecordKind, Seal, SealError};
+use crate::record::{Head, RecordKey, RecordKind, Seal, SealError};
 
 impl<A, const PEERS: usize, const SKIP: usize, const OUTBOX: usize, const INBOX: usize, const BODY: usize>
     Endpoint<A, PEERS, SKIP, OUTBOX, INBOX, BODY>
@@ -38,30 +38,35 @@ where
         sealed: &[u8],
     ) -> Result<(), RestoreError> {
         // Taken apart, so that a record is read out of the buffer straight into its slot.
-        let Self { scratch, device, meta, prekeys, peers, invites, outbox, inbox, .. } = self;
+        let Self { scratch, tally, device, meta, prekeys, peers, invites, outbox, inbox, .. } = self;
         let index = usize::from(key.index);
         let result = match seal.open(key, sealed, scratch) {
             Err(SealError::TooNew) => return Err(RestoreError::TooNew),
             Err(SealError::DoesNotOpen | SealError::TooLong) => return Err(RestoreError::DoesNotOpen),
             Ok(record) => (|| {
                 let reader = &mut Reader::new(record);
+                let head = Head::read(reader)?;
                 match key.kind {
-                    RecordKind::Identity => device.restore(Device::read(reader)?),
-                    RecordKind::Meta => meta.restore(Meta::read(reader)?),
-                    RecordKind::Prekeys => prekeys.restore(Prekeys::read(reader)?),
-                    RecordKind::Peer => place(peers, index)?.restore(Peer::read(reader, now)?),
-                    RecordKind::Invite => place(invites, index)?.restore(Invite::read(reader)?),
+                    RecordKind::Meta => tally.generation = head.generation,
+                    _ => tally.add(head),
+                }
+                match key.kind {
+                    RecordKind::Identity => device.restore(Device::read(reader)?, head.mark),
+                    RecordKind::Meta => meta.restore(Meta::read(reader)?, head.mark),
+                    RecordKind::Prekeys => prekeys.restore(Prekeys::read(reader)?, head.mark),
+                    RecordKind::Peer => place(peers, index)?.restore(Peer::read(reader, now)?, head.mark),
+                    RecordKind::Invite => place(invites, index)?.restore(Invite::read(reader)?, head.mark),
                     RecordKind::Outbox => {
                         let (entry, frame) = OutboxEntry::read(reader)?;
                         let slot = place(outbox, index)?;
-                        slot.restore(entry);
+                        slot.restore(entry, head.mark);
                         let entry = slot.get_mut().ok_or(CodecError)?;
                         entry.frame.extend_from_slice(frame).map_err(|_| CodecError)?;
                     }
                     RecordKind::Inbox => {
                         let (entry, payload) = InboxEntry::read(reader)?;
                         let slot = place(inbox, index)?;
-                        slot.restore(entry);
+                        slot.restore(entry, head.mark);
                         let entry = slot.get_mut().ok_or(CodecError)?;
                         entry.payload.extend_from_slice(payload).map_err(|_| CodecError)?;
                     }
@@ -80,18 +85,20 @@ where
         if index >= capacity { Err(RestoreError::TooMany) } else { result.map_err(|_| RestoreError::Damaged) }
     }
 
-    /// Ends restoring: all records have to fit together.
+    /// Ends restoring: the records have to be the very set that one batch left. An endpoint whose records are not
+    /// must not send: a message key could be used twice.
+    ///
+    /// A set that is older as a whole cannot be told here; the peers see it (`PROTOCOL.md` section 8).
     ///
     /// # Errors
-    /// [`RestoreError::Damaged`] when records are missing.
+    /// [`RestoreError::Damaged`] when a record is missing, or is older or newer than the others.
     pub fn resume(&self) -> Result<(), RestoreError> {
-        let parts = [self.device.is_empty(), self.meta.is_empty(), self.prekeys.is_empty()];
-        let is_empty = self.peers.iter().all(Slot::is_empty) && self.outbox.iter().all(Slot::is_empty);
-        match parts {
-            [false, false, false] => Ok(()),
-            [true, true, true] if is_empty => Ok(()),
-            _ => Err(RestoreError::Damaged),
-        }
+        let is_whole = match (self.device.get(), self.meta.get(), self.prekeys.get()) {
+            (Some(_), Some(meta), Some(_)) => self.tally.is_whole(meta.marks),
+            (None, None, None) => self.tally.is_whole(0),
+            _ => false,
+        };
+        if is_whole { Ok(()) } else { Err(RestoreError::Damaged) }
     }
 }
 
@@ -108,6 +115,7 @@ pub(crate) fn rewrite_record<A: Aead, const SKIP: usize>(
 ) -> Result<(), CodecError> {
     let reader = &mut Reader::new(record);
     let now = Now { uptime: 0, wall: 0 };
+    Head::read(reader)?.write(writer)?;
     match key.kind {
         RecordKind::Identity => Device::read(reader)?.write(writer),
         RecordKind::Prekeys => Prekeys::<ONE_TIME_PREKEYS>::read(reader)?.write(writer),

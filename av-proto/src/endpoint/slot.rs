@@ -4,6 +4,8 @@
 pub(super) struct Slot<T> {
     value: Held<T>,
     changed: bool,
+    /// The mark of the record's last written version; 0 when there is none.
+    mark: u64,
 }
 
 /// An `Option` whose empty value is all zeros: an empty endpoint in a `static` then costs RAM and no flash. The
@@ -32,7 +34,7 @@ impl<T> Held<T> {
 
 impl<T> Slot<T> {
     /// Nothing in it, nothing to tell the store.
-    pub(super) const EMPTY: Self = Self { value: Held::Empty, changed: false };
+    pub(super) const EMPTY: Self = Self { value: Held::Empty, changed: false, mark: 0 };
 
     pub(super) const fn get(&self) -> Option<&T> {
         self.value.get()
@@ -81,9 +83,15 @@ impl<T> Slot<T> {
     }
 
     /// Fills the slot with what the store holds.
-    pub(super) fn restore(&mut self, value: T) {
+    pub(super) fn restore(&mut self, value: T, mark: u64) {
         self.value = Held::Full(value);
         self.changed = false;
+        self.mark = mark;
+    }
+
+    /// Gives the record's next version its mark; returns the one before.
+    pub(super) const fn replace_mark(&mut self, mark: u64) -> u64 {
+        core::mem::replace(&mut self.mark, mark)
     }
 
     pub(super) const fn is_changed(&self) -> bool {

@@ -1,13 +1,18 @@
 //! State at rest (`PROTOCOL.md` section 8): a device's state is a set of records, each with a maximum size known
-//! at compile time and a seal of its own.
+//! at compile time and a seal of its own, and together such that no old one can take its successor's place.
 
 pub mod codec;
+mod head;
 mod seal;
 
 #[cfg(test)]
 mod tests;
 
+pub(crate) use head::{Head, Tally};
 pub use seal::{Seal, SealError};
+
+/// Bytes that a stored record is longer than its content: generation, mark and seal.
+pub const OVERHEAD: usize = Head::LEN + Seal::OVERHEAD;
 
 /// What a record holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
