@@ -60,7 +60,7 @@ impl Meta {
     pub(super) fn write(&self, writer: &mut Writer<'_>) -> Result<(), CodecError> {
         writer.u64(self.marks)?;
         writer.flag(self.inbox_epoch.is_some())?;
-        writer.bytes(&self.inbox_epoch.map_or([0; 16], |epoch| epoch.0))?;
+        self.inbox_epoch.map_or(Ok(()), |epoch| writer.bytes(&epoch.0))?;
         writer.u64(self.taken)?;
         writer.u8(u8::try_from(self.rejected.len()).map_err(|_| CodecError)?)?;
         for rejected in &self.rejected {
@@ -74,8 +74,7 @@ impl Meta {
 
     pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, CodecError> {
         let marks = reader.u64()?;
-        let known = reader.flag()?;
-        let epoch = InboxEpoch(*reader.array()?);
+        let inbox_epoch = if reader.flag()? { Some(InboxEpoch(*reader.array()?)) } else { None };
         let taken = reader.u64()?;
         let mut rejected = Vec::new();
         for _ in 0..reader.u8()? {
@@ -84,7 +83,7 @@ impl Meta {
         }
         Ok(Self {
             marks,
-            inbox_epoch: known.then_some(epoch),
+            inbox_epoch,
             taken,
             rejected,
             statement_serial: reader.u64()?,

@@ -31,6 +31,8 @@ mod peer;
 mod poll;
 mod receive;
 mod restore;
+#[cfg(any(test, feature = "testing"))]
+mod rewrite;
 mod send;
 mod sessions;
 mod slot;
@@ -45,7 +47,7 @@ pub use error::{ApproveError, ConnectionError, EndpointError, RestoreError, Send
 pub use event::{EndReason, Event, OutboxId, PeerView, RequestVerdict, RequestView, Standing};
 pub use output::{Delivery, Output, Persist, PersistError, Ticket};
 #[cfg(any(test, feature = "testing"))]
-pub(crate) use restore::rewrite_record;
+pub(crate) use rewrite::rewrite_record;
 pub use views::Phase;
 
 use av_wire::DeviceId;

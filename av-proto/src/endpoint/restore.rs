@@ -16,8 +16,6 @@ use crate::crypto::Aead;
 use crate::enroll::Invite;
 use crate::keys::Prekeys;
 use crate::limits::INVITES;
-#[cfg(any(test, feature = "testing"))]
-use crate::limits::ONE_TIME_PREKEYS;
 use crate::record::codec::CodecError;
 use crate::record::{Head, RecordKey, RecordKind, Seal, SealError};
 
@@ -104,24 +102,4 @@ where
 
 fn place<T>(slots: &mut [Slot<T>], index: usize) -> Result<&mut Slot<T>, CodecError> {
     slots.get_mut(index).ok_or(CodecError)
-}
-
-/// Reads a record and writes it again: the same bytes, through a writer that marks the secrets in it.
-#[cfg(any(test, feature = "testing"))]
-pub(crate) fn rewrite_record<A: Aead, const SKIP: usize>(
-    key: RecordKey,
-    record: &[u8],
-    writer: &mut crate::record::codec::Writer<'_>,
-) -> Result<(), CodecError> {
-    let reader = &mut Reader::new(record);
-    let now = Now { uptime: 0, wall: 0 };
-    Head::read(reader)?.write(writer)?;
-    match key.kind {
-        RecordKind::Identity => Device::read(reader)?.write(writer),
-        RecordKind::Prekeys => Prekeys::<ONE_TIME_PREKEYS>::read(reader)?.write(writer),
-        RecordKind::Peer => Peer::<A, SKIP>::read(reader, now)?.write(writer),
-        RecordKind::Invite => Invite::read(reader)?.write(writer),
-        // Counters; frames that are sealed already; and messages, for which a test searches by itself.
-        RecordKind::Meta | RecordKind::Outbox | RecordKind::Inbox => Ok(()),
-    }
 }

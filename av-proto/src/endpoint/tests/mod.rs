@@ -4,6 +4,7 @@ mod crash;
 mod enrollment;
 mod hostile;
 mod main_job;
+mod records;
 mod secrets;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -151,13 +152,20 @@ impl Device {
 
     /// What is stored, opened, without the inbox cursor.
     fn records(&self) -> BTreeMap<[u8; 3], Vec<u8>> {
+        let mut records = self.opened();
+        records.retain(|[kind, ..], _| *kind != crate::RecordKind::Meta as u8);
+        records
+    }
+
+    /// What is stored, opened.
+    fn opened(&self) -> BTreeMap<[u8; 3], Vec<u8>> {
         let open = |(key, sealed): (&[u8; 3], &Vec<u8>)| {
             let mut out = vec![0; sealed.len()];
             let record = RecordKey::from_bytes(key).expect("a known kind");
             let opened = self.seal.open(record, sealed, &mut out).expect("it opens").to_vec();
             (*key, opened)
         };
-        self.store.iter().filter(|(key, _)| key[0] != crate::RecordKind::Meta as u8).map(open).collect()
+        self.store.iter().map(open).collect()
     }
 }
 

@@ -1,0 +1,48 @@
+//! Reading a record and writing it again, for tests: of the codecs, and of where secrets stand in a record.
+
+use av_wire::layout::Reader;
+
+use super::device::Device;
+use super::inbox::InboxEntry;
+use super::meta::Meta;
+use super::outbox::OutboxEntry;
+use super::peer::Peer;
+use crate::Now;
+use crate::crypto::Aead;
+use crate::enroll::Invite;
+use crate::keys::Prekeys;
+use crate::limits::ONE_TIME_PREKEYS;
+use crate::record::codec::{CodecError, Writer};
+use crate::record::{Head, RecordKey, RecordKind};
+
+/// Bytes of the largest frame or payload that is rewritten.
+const BODY: usize = 8_192;
+
+/// Reads an opened record to its end, and writes what it holds.
+pub(crate) fn rewrite_record<A: Aead, const SKIP: usize>(
+    key: RecordKey,
+    record: &[u8],
+    writer: &mut Writer<'_>,
+) -> Result<(), CodecError> {
+    let reader = &mut Reader::new(record);
+    let now = Now { uptime: 0, wall: 0 };
+    Head::read(reader)?.write(writer)?;
+    match key.kind {
+        RecordKind::Identity => Device::read(reader)?.write(writer),
+        RecordKind::Meta => Meta::read(reader)?.write(writer),
+        RecordKind::Prekeys => Prekeys::<ONE_TIME_PREKEYS>::read(reader)?.write(writer),
+        RecordKind::Peer => Peer::<A, SKIP>::read(reader, now)?.write(writer),
+        RecordKind::Invite => Invite::read(reader)?.write(writer),
+        RecordKind::Outbox => {
+            let (mut entry, frame) = OutboxEntry::<BODY>::read(reader)?;
+            entry.frame.extend_from_slice(frame).map_err(|_| CodecError)?;
+            entry.write(writer)
+        }
+        RecordKind::Inbox => {
+            let (mut entry, payload) = InboxEntry::<BODY>::read(reader)?;
+            entry.payload.extend_from_slice(payload).map_err(|_| CodecError)?;
+            entry.write(writer)
+        }
+    }?;
+    Ok(reader.end()?)
+}
