@@ -12,8 +12,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use av_proto::wire::Origin;
-use av_proto::wire::frame::LinkKind;
-use av_proto::{ConnectionError, Event, HostEndpoint, Output, PersistError, RecordChange, Seal};
+use av_proto::{Channel, ConnectionError, Event, HostEndpoint, Output, PersistError, RecordChange, Seal};
 use getrandom::SysRng;
 use rand_core::{CryptoRng, UnwrapErr};
 use tokio::sync::mpsc;
@@ -151,7 +150,9 @@ impl Driver {
             Input::Connected(Ok(link)) => {
                 self.connection = Connection::Open(link);
                 // Plain, since `Link` reaches origins on this machine only.
-                self.endpoint.connected(LinkKind::Plain);
+                if let Err(error) = self.endpoint.connected(Channel::Plain) {
+                    self.end_connection(&error.to_string(), &error);
+                }
             }
             Input::Connected(Err(error)) => {
                 self.retry_later(None);
@@ -264,7 +265,7 @@ impl Driver {
         self.endpoint.disconnected();
         let seconds = match error {
             ConnectionError::RetryAfter(seconds) => Some(*seconds),
-            ConnectionError::Violation | ConnectionError::Moved => None,
+            ConnectionError::Violation | ConnectionError::Moved | ConnectionError::Insecure => None,
         };
         self.retry_later(seconds);
         self.notify(Notice::Disconnected(TransportError::Lost(reason.to_owned())));

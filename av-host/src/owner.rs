@@ -33,7 +33,7 @@ impl Owner {
         keep: impl FnOnce(&RecoveryKey) -> Result<(), E>,
     ) -> Result<Self, E> {
         let now = Clock::new().now();
-        let found = stored.endpoint().found(now, &mut UnwrapErr(SysRng), origin, name);
+        let found = stored.endpoint().found(now, &mut UnwrapErr(SysRng), origin, None, name);
         keep(&found.map_err(Error::from)?)?;
         Ok(Self { device: stored.start()? })
     }

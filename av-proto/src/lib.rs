@@ -29,12 +29,13 @@ pub mod testing;
 mod vectors;
 pub mod x3dh;
 
+pub use av_link as link;
 pub use av_wire as wire;
 pub use crypto::{Aead, XChaCha20Poly1305};
 pub use endpoint::{
-    ApproveError, ConnectionError, Delivery, EndReason, Endpoint, EndpointError, EnrollOptions, Event,
-    OutboxId, Output, PeerView, Persist, PersistError, Phase, RequestVerdict, RequestView, RestoreError,
-    SendError, Standing, Ticket,
+    ApproveError, Channel, ConnectionError, Delivery, EndReason, Endpoint, EndpointError, EnrollOptions,
+    Event, OutboxId, Output, PeerView, Persist, PersistError, Phase, RequestVerdict, RequestView,
+    RestoreError, SendError, Standing, Ticket,
 };
 pub use enroll::{RecoveryKey, RecoveryKeyError};
 pub use error::{CryptoError, RatchetError, X3dhError};

@@ -3,6 +3,10 @@
 //! It verifies nothing: what has to be refused, the devices refuse by themselves. No allocator, so it runs beside two
 //! endpoints on a microcontroller.
 
+mod pipe;
+
+pub use pipe::NoisePipe;
+
 use av_wire::frame::{ToDevice, ToRelay};
 use av_wire::message::message_id;
 use av_wire::{DeviceId, InboxEpoch, TenantId};

@@ -7,9 +7,10 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use av_proto::{
-    ConnectionError, EnrollOptions, Event, HostEndpoint, InviteUrl, Now, Output, RecordChange, Seal, Ticket,
+    Channel, ConnectionError, EnrollOptions, Event, HostEndpoint, InviteUrl, Now, Output, RecordChange, Seal,
+    Ticket,
 };
-use av_wire::frame::{LinkKind, ToDevice};
+use av_wire::frame::ToDevice;
 use av_wire::limits::MAX_FRAME;
 use av_wire::{DeviceId, InboxEpoch, MessageId, Origin, Role};
 use getrandom::SysRng;
@@ -84,7 +85,7 @@ impl Client {
         let (now, origin) = (client.now()?, Origin::parse(origin)?);
         client
             .endpoint
-            .found(now, &mut UnwrapErr(SysRng), &origin, name)
+            .found(now, &mut UnwrapErr(SysRng), &origin, None, name)
             .map_err(|error| format!("{error:?}"))?;
         client.connect(origin.as_str())?;
         client.await_event("the tenant is founded", |event| matches!(event, Event::Founded).then_some(()))?;
@@ -150,7 +151,7 @@ impl Client {
     /// When the endpoint does not take it.
     pub fn connect_to_enroll(&mut self) -> Outcome {
         self.disconnect();
-        self.endpoint.connected(LinkKind::Plain);
+        self.endpoint.connected(Channel::Plain)?;
         self.feed_frame(&ToDevice::Challenge { nonce: random()?, server_time: 0 })
     }
 
@@ -182,7 +183,7 @@ impl Client {
         let connection = Connection::open(origin)?;
         let challenge = connection.challenge().to_vec();
         self.connection = Some(connection);
-        self.endpoint.connected(LinkKind::Plain);
+        self.endpoint.connected(Channel::Plain)?;
         self.feed(&challenge)?.map_err(|error| format!("the challenge ends the connection: {error:?}").into())
     }
 

@@ -4,7 +4,7 @@ use av_wire::{DeviceId, Origin, Role};
 use heapless::String;
 use rand_core::CryptoRng;
 
-use super::device::{Device, Progress};
+use super::device::{Device, LinkKeys, Progress};
 use super::error::EndpointError;
 use super::meta::Meta;
 use super::{Endpoint, Phase};
@@ -38,7 +38,7 @@ where
     A: Aead,
 {
     /// Makes a tenant: its root, and this device as its founding owner (`PROTOCOL.md` section 4.4). The recovery key
-    /// is the root's only copy.
+    /// is the root's only copy. `link_key` is the relay's, where it offers a Noise link.
     ///
     /// # Errors
     /// [`EndpointError::NotEmpty`] or [`EndpointError::InvalidName`].
@@ -47,6 +47,7 @@ where
         now: Now,
         rng: &mut dyn CryptoRng,
         origin: &Origin,
+        link_key: Option<[u8; 32]>,
         name: &str,
     ) -> Result<RecoveryKey, EndpointError> {
         self.require_empty()?;
@@ -60,8 +61,7 @@ where
                 identity,
                 name,
                 origin: origin.clone(),
-                // The relay of this version offers no Noise link: 32 zero bytes (`PROTOCOL.md` section 9).
-                link_key: [0; 32],
+                link_keys: LinkKeys::of(link_key),
                 progress: Progress::Founding(founding),
             },
             prekeys,
@@ -89,7 +89,7 @@ where
         let identity = self.generate_identity(rng, options.role)?;
         let prekeys = Prekeys::generate(rng, now.wall);
         let bundle = prekeys.bundle(&identity).map_err(|_| EndpointError::Bug)?;
-        let link_key = options.link_key.unwrap_or([0; 32]);
+        let link_keys = LinkKeys::of(options.link_key);
         let requested = Requested::new(
             rng,
             invite,
@@ -97,13 +97,13 @@ where
             &bundle,
             &name,
             options.platform,
-            link_key,
+            link_keys.current,
             options.inviter,
         )
         .map_err(|_| EndpointError::InvalidName)?;
         let origin = options.origin.clone();
         let progress = Progress::Requested(requested);
-        self.begin(Device { identity, name, origin, link_key, progress }, prekeys);
+        self.begin(Device { identity, name, origin, link_keys, progress }, prekeys);
         Ok(())
     }
 
@@ -117,6 +117,8 @@ where
     }
 
     fn begin(&mut self, device: Device, prekeys: Prekeys<ONE_TIME_PREKEYS>) {
+        // A connection that was allowed before may not be allowed to this device.
+        self.disconnected();
         self.device.set(device);
         self.prekeys.set(prekeys);
         self.meta.set(Meta::new());

@@ -6,6 +6,7 @@ use av_wire::layout::Reader;
 use av_wire::{EncodeError, Origin};
 use heapless::String;
 
+use super::link::Channel;
 use crate::enroll::{Founding, Granted, Membership, Requested};
 use crate::invite::NAME_MAX;
 use crate::keys::{Identity, Prekeys};
@@ -19,9 +20,34 @@ pub(super) struct Device {
     pub(super) name: String<NAME_MAX>,
     /// The relay's origin as this device was configured with it.
     pub(super) origin: Origin,
-    /// The relay's link key; 32 zero bytes without a Noise link.
-    pub(super) link_key: [u8; 32],
+    pub(super) link_keys: LinkKeys,
     pub(super) progress: Progress,
+}
+
+/// The relay's link key and its announced successor, as invite, grant or statement named them last; 32 zero bytes
+/// stand for none. Both are taken, so that a relay can change over at its own time.
+#[derive(Clone, Copy)]
+pub(super) struct LinkKeys {
+    pub(super) current: [u8; 32],
+    pub(super) next: [u8; 32],
+}
+
+impl LinkKeys {
+    pub(super) const NONE: [u8; 32] = [0; 32];
+
+    pub(super) fn of(current: Option<[u8; 32]>) -> Self {
+        Self { current: current.unwrap_or(Self::NONE), next: Self::NONE }
+    }
+
+    /// The one in use and its successor, as a grant has them.
+    pub(super) const fn both(&self) -> [&[u8; 32]; 2] {
+        [&self.current, &self.next]
+    }
+
+    /// Those that there are, the one in use first.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &[u8; 32]> {
+        self.both().into_iter().filter(|key| **key != Self::NONE)
+    }
 }
 
 /// How far a device has come; transitions consume the state before.
@@ -42,7 +68,18 @@ pub(super) enum Handshake {
 }
 
 impl Device {
-    pub(super) const MAX_LEN: usize = Identity::LEN + 2 + NAME_MAX + 2 + 280 + 32 + 1 + Requested::MAX_LEN;
+    pub(super) const MAX_LEN: usize = Identity::LEN + 2 + NAME_MAX + 2 + 280 + 64 + 1 + Requested::MAX_LEN;
+
+    /// Whether this device may speak on such a connection (`PROTOCOL.md` section 9).
+    pub(super) fn allows(&self, channel: &Channel<'_>) -> bool {
+        match channel {
+            Channel::Noise(link) => self.link_keys.iter().any(|key| key == link.link_key()),
+            Channel::Tls => !self.origin.is_plain(),
+            Channel::Plain => {
+                self.origin.is_plain() && self.origin.is_loopback() && self.link_keys.iter().next().is_none()
+            }
+        }
+    }
 
     /// What this device has to send first on a connection.
     pub(super) const fn handshake(&self) -> Handshake {
@@ -66,7 +103,7 @@ impl Device {
     pub(super) fn write_handshake<'o>(
         &self,
         prekeys: &Prekeys<ONE_TIME_PREKEYS>,
-        nonce: &[u8; 32],
+        channel: &[u8; 32],
         link: LinkKind,
         receive_window: u16,
         out: &'o mut [u8],
@@ -95,7 +132,7 @@ impl Device {
             }
             Progress::Active(membership) => {
                 let (tenant_id, device_id) = (*membership.tenant_id(), *self.identity.device_id());
-                let message = authentication_message(link, nonce, &tenant_id, &device_id, &self.origin)
+                let message = authentication_message(link, channel, &tenant_id, &device_id, &self.origin)
                     .map_err(|_| EncodeError)?;
                 let frame = ToRelay::Authenticate {
                     tenant_id,
@@ -115,7 +152,8 @@ impl Device {
         self.identity.write(writer)?;
         writer.var(self.name.as_bytes())?;
         writer.var(self.origin.as_str().as_bytes())?;
-        writer.bytes(&self.link_key)?;
+        writer.bytes(&self.link_keys.current)?;
+        writer.bytes(&self.link_keys.next)?;
         match &self.progress {
             Progress::Founding(founding) => writer.u8(0).and_then(|()| founding.write(writer)),
             Progress::Requested(requested) => writer.u8(1).and_then(|()| requested.write(writer)),
@@ -129,7 +167,7 @@ impl Device {
             identity: Identity::read(reader)?,
             name: text(reader.var()?)?,
             origin: Origin::parse(str(reader.var()?)?).map_err(|_| CodecError)?,
-            link_key: *reader.array()?,
+            link_keys: LinkKeys { current: *reader.array()?, next: *reader.array()? },
             progress: match reader.u8()? {
                 0 => Progress::Founding(Founding::read(reader)?),
                 1 => Progress::Requested(Requested::read(reader)?),

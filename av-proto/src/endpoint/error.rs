@@ -68,6 +68,8 @@ pub enum ConnectionError {
     Moved,
     /// The relay asks to wait this many seconds first.
     RetryAfter(u32),
+    /// Nothing went out: the connection is plain, or its relay is not the one of this device's link key.
+    Insecure,
 }
 
 /// Why stored records cannot be used.
@@ -131,6 +133,7 @@ impl fmt::Display for ConnectionError {
             Self::Violation => f.write_str("the relay broke the protocol"),
             Self::Moved => f.write_str("the relay asks to reconnect"),
             Self::RetryAfter(seconds) => write!(f, "the relay asks to wait {seconds} s"),
+            Self::Insecure => f.write_str("the connection is not protected as this device demands"),
         }
     }
 }

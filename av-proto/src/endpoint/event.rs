@@ -90,8 +90,11 @@ pub enum Event {
 pub enum EndReason {
     /// The relay does not know the invite, or it is expired, used or withdrawn: it does not say which.
     InviteRefused,
-    /// What came as an approval is not from who made the invite, or not for this device, relay or link key.
+    /// What came as an approval is not from who made the invite, or not for this device and relay.
     GrantInvalid,
+    /// The approval is genuine, and names another link key than the one in use: someone stands between this device
+    /// and its relay. Identity, request and link key are wiped.
+    LinkKeyDiffers,
     /// The relay does not found this tenant.
     FoundingRefused(RefusalCode),
     /// The relay no longer takes this device up: it was rejected or revoked.

@@ -1,22 +1,55 @@
 //! What is known of the present connection. Nothing here is stored.
 
+use av_link::Transport;
+
 use av_wire::frame::LinkKind;
 
 use super::device::Handshake;
+use super::error::ConnectionError;
 use crate::Now;
 
 /// Milliseconds: how often a device pings at the latest (`PROTOCOL.md` section 9: 30 s with jitter). The jitter, up
-/// to 8 s, comes from the relay's challenge, so that devices that connect together do not ping together.
+/// to 8 s, comes from the channel, so that devices that connect together do not ping together.
 const PING_PERIOD: u64 = 26_000;
 const PING_JITTER: u64 = 8_000;
 /// A connection on which nothing came for this many periods is dead.
 const SILENT_PERIODS: u64 = 3;
 
+/// What protects a connection (`PROTOCOL.md` section 9).
+#[derive(Clone, Copy)]
+pub enum Channel<'l> {
+    /// Nothing: only to an origin on loopback, from a device that knows no link key.
+    Plain,
+    /// TLS 1.3, whose certificate was verified for the device's own `wss` origin.
+    Tls,
+    /// The Noise link, open: it proved the relay's link key, and its handshake hash is what the device signs.
+    Noise(&'l Transport),
+}
+
+impl Channel<'_> {
+    const fn kind(&self) -> LinkKind {
+        match self {
+            Self::Plain => LinkKind::Plain,
+            Self::Tls => LinkKind::Tls,
+            Self::Noise(_) => LinkKind::Noise,
+        }
+    }
+
+    const fn handshake_hash(&self) -> Option<[u8; 32]> {
+        match self {
+            Self::Noise(link) => Some(*link.channel()),
+            Self::Plain | Self::Tls => None,
+        }
+    }
+}
+
 /// The connection, if there is one.
 pub(super) struct Link {
     pub(super) kind: LinkKind,
-    /// From the challenge; `None` before it.
-    pub(super) nonce: Option<[u8; 32]>,
+    /// What `Authenticate` signs: the challenge's nonce, or the Noise link's handshake hash; `None` before the
+    /// challenge.
+    pub(super) channel: Option<[u8; 32]>,
+    handshake_hash: Option<[u8; 32]>,
     /// The last handshake frame that went out.
     pub(super) sent: Option<Handshake>,
     /// The relay sent Welcome.
@@ -31,10 +64,11 @@ pub(super) struct Link {
 }
 
 impl Link {
-    pub(super) const fn new(kind: LinkKind) -> Self {
+    pub(super) const fn new(channel: &Channel<'_>) -> Self {
         Self {
-            kind,
-            nonce: None,
+            kind: channel.kind(),
+            channel: None,
+            handshake_hash: channel.handshake_hash(),
             sent: None,
             authenticated: false,
             acknowledged: 0,
@@ -46,12 +80,19 @@ impl Link {
         }
     }
 
-    pub(super) fn challenged(&mut self, nonce: [u8; 32], now: Now) {
-        let [first, second, ..] = nonce;
+    pub(super) fn challenged(&mut self, nonce: [u8; 32], now: Now) -> Result<(), ConnectionError> {
+        // A nonce inside the link could make the device sign what another connection asks for.
+        let channel = match self.handshake_hash {
+            Some(hash) if nonce == [0; 32] => hash,
+            Some(_) => return Err(ConnectionError::Violation),
+            None => nonce,
+        };
+        let [first, second, ..] = channel;
         self.ping_period =
             PING_PERIOD + u64::from(u16::from_be_bytes([first, second])) * PING_JITTER / 65_536;
         self.last_ping = now.uptime;
-        self.nonce = Some(nonce);
+        self.channel = Some(channel);
+        Ok(())
     }
 
     pub(super) const fn heard(&mut self, now: Now) {
@@ -60,7 +101,7 @@ impl Link {
 
     /// When the next ping is due, ms of uptime; `None` before the challenge, when there is nothing to keep alive.
     pub(super) fn next_ping(&self) -> Option<u64> {
-        self.nonce.map(|_| self.last_ping.saturating_add(self.ping_period))
+        self.channel.map(|_| self.last_ping.saturating_add(self.ping_period))
     }
 
     /// Notes that a ping is due, and says whether the connection is silent.

@@ -45,13 +45,13 @@ mod tests;
 pub use begin::EnrollOptions;
 pub use error::{ApproveError, ConnectionError, EndpointError, RestoreError, SendError};
 pub use event::{EndReason, Event, OutboxId, PeerView, RequestVerdict, RequestView, Standing};
+pub use link::Channel;
 pub use output::{Delivery, Output, Persist, PersistError, Ticket};
 #[cfg(any(test, feature = "testing"))]
 pub(crate) use rewrite::rewrite_record;
 pub use views::Phase;
 
 use av_wire::DeviceId;
-use av_wire::frame::LinkKind;
 use av_wire::limits::{DELIVER_OVERHEAD, SEND_OVERHEAD};
 use heapless::{Deque, Vec};
 
@@ -160,10 +160,18 @@ where
         }
     }
 
-    /// A fresh connection is open; the relay's challenge is its first frame.
-    pub fn connected(&mut self, kind: LinkKind) {
+    /// A fresh connection to this device's origin is open; the relay's challenge is its first frame.
+    ///
+    /// # Errors
+    /// [`ConnectionError::Insecure`] when `channel` does not protect what this device was set up to protect, or when
+    /// it has no identity yet. Close it; nothing goes out on it.
+    pub fn connected(&mut self, channel: Channel<'_>) -> Result<(), ConnectionError> {
         self.disconnected();
-        self.link = Held::Full(Link::new(kind));
+        if !self.device.get().is_some_and(|device| device.allows(&channel)) {
+            return Err(ConnectionError::Insecure);
+        }
+        self.link = Held::Full(Link::new(&channel));
+        Ok(())
     }
 
     /// The connection is gone. What was not answered goes out again on the next one.

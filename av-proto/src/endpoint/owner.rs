@@ -288,8 +288,8 @@ where
         let mut chain = [0; MAX_CHAIN_BYTES];
         let chain = certify(&device.identity, membership, request, now.wall, &mut chain)
             .map_err(|_| ApproveError::Bug)?;
-        let (origin, link_key) = (&device.origin, &device.link_key);
-        let grant = write_grant(invite, request, chain, origin, link_key, &serials, &mut self.scratch)
+        let (origin, link_keys) = (&device.origin, device.link_keys.both());
+        let grant = write_grant(invite, request, chain, origin, link_keys, &serials, &mut self.scratch)
             .map_err(|_| ApproveError::Bug)?;
         Ok((chain.hash(), grant.len()))
     }

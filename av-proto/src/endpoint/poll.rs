@@ -109,7 +109,7 @@ where
 
     fn next_frame(&self) -> Option<Next> {
         let link = self.link.get()?;
-        link.nonce?;
+        link.channel?;
         if link.pong_due {
             return Some(Next::Pong);
         }
@@ -145,7 +145,7 @@ where
         let prekeys = self.prekeys.get()?;
         let window = u16::try_from(INBOX).unwrap_or(u16::MAX);
         link.sent = Some(device.handshake());
-        device.write_handshake(prekeys, &link.nonce?, link.kind, window, &mut self.scratch).ok()
+        device.write_handshake(prekeys, &link.channel?, link.kind, window, &mut self.scratch).ok()
     }
 
     fn transmit_ack(&mut self, sequence: u64) -> Option<&[u8]> {
@@ -244,9 +244,13 @@ where
             sealer.slots(RecordKind::Outbox, &mut self.outbox, OutboxEntry::write)?;
             sealer.slots(RecordKind::Inbox, &mut self.inbox, InboxEntry::write)?;
             // Last, for it says what all the others add up to.
-            let meta = self.meta.get_mut().ok_or(StoreFailed)?;
+            let key = RecordKey::new(RecordKind::Meta, 0);
+            let Some(meta) = self.meta.get_mut() else {
+                // A device whose enrollment ended for good: there are no others.
+                return (sealer.put)(RecordChange::Delete(key));
+            };
             meta.marks = sealer.tally.marks;
-            sealer.put(RecordKey::new(RecordKind::Meta, 0), 0, |writer| meta.write(writer))
+            sealer.put(key, 0, |writer| meta.write(writer))
         })();
         // On an error a record may still stand there unsealed.
         self.scratch.zeroize();

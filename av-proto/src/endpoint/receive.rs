@@ -6,7 +6,7 @@ use av_wire::grant::Grant;
 use av_wire::{InboxEpoch, MessageId, RefusalCode};
 use rand_core::CryptoRng;
 
-use super::device::{Device, Handshake, Progress};
+use super::device::{Device, Handshake, LinkKeys, Progress};
 use super::entries::Entry;
 use super::error::ConnectionError;
 use super::event::{EndReason, Event, Standing};
@@ -15,6 +15,7 @@ use super::peer::Peer;
 use super::{Endpoint, Phase};
 use crate::Now;
 use crate::crypto::Aead;
+use crate::enroll::{GrantError, VerifiedGrant};
 
 impl<A, const PEERS: usize, const SKIP: usize, const OUTBOX: usize, const INBOX: usize, const BODY: usize>
     Endpoint<A, PEERS, SKIP, OUTBOX, INBOX, BODY>
@@ -37,7 +38,7 @@ where
         link.heard(now);
         let (sent, authenticated) = (link.sent, link.authenticated);
         match frame {
-            ToDevice::Challenge { nonce, .. } if link.nonce.is_none() => link.challenged(nonce, now),
+            ToDevice::Challenge { nonce, .. } if link.channel.is_none() => link.challenged(nonce, now)?,
             ToDevice::Ping => link.pong_due = true,
             ToDevice::Pong | ToDevice::Status { .. } => {}
             ToDevice::Moved => return Err(ConnectionError::Moved),
@@ -111,24 +112,29 @@ where
 
     /// A grant came: believed only with the invite's tag, and for exactly this device, origin and link key.
     fn granted(&mut self, grant: &[u8]) {
-        let verified = self.device.get().and_then(|device| match &device.progress {
-            Progress::Requested(requested) => {
-                let grant: Grant<'_> = av_wire::decode(grant).ok()?;
-                requested.verify(&device.identity, &device.origin, &grant).ok()
+        let verified = match self.verify_grant(grant) {
+            Ok(verified) => verified,
+            Err(GrantError::Invalid) => {
+                self.notify(Event::EnrollmentEnded(EndReason::GrantInvalid));
+                return;
             }
-            _ => None,
-        });
-        let Some(verified) = verified else {
-            self.notify(Event::EnrollmentEnded(EndReason::GrantInvalid));
-            return;
+            Err(GrantError::LinkKey) => {
+                self.disconnected();
+                self.device.clear();
+                self.prekeys.clear();
+                self.meta.clear();
+                self.notify(Event::EnrollmentEnded(EndReason::LinkKeyDiffers));
+                return;
+            }
         };
-        let Some(Device { identity, name, origin, link_key, progress: Progress::Requested(requested) }) =
+        let (verified, link_keys) = verified;
+        let Some(Device { identity, name, origin, progress: Progress::Requested(requested), .. }) =
             self.device.take()
         else {
             return;
         };
         let (granted, owner, serials, psk) = requested.accept(verified);
-        self.device.set(Device { identity, name, origin, link_key, progress: Progress::Granted(granted) });
+        self.device.set(Device { identity, name, origin, link_keys, progress: Progress::Granted(granted) });
         if let Some(meta) = self.meta.edit() {
             meta.serials = serials;
         }
@@ -139,13 +145,21 @@ where
         self.notify(Event::EnrollmentGranted { owner: owner.fingerprint() });
     }
 
+    fn verify_grant(&self, grant: &[u8]) -> Result<(VerifiedGrant, LinkKeys), GrantError> {
+        let device = self.device.get().ok_or(GrantError::Invalid)?;
+        let Progress::Requested(requested) = &device.progress else { return Err(GrantError::Invalid) };
+        let grant: Grant<'_> = av_wire::decode(grant).map_err(|_| GrantError::Invalid)?;
+        let verified = requested.verify(&device.identity, &device.origin, &grant)?;
+        Ok((verified, LinkKeys { current: grant.link_key, next: grant.next_link_key }))
+    }
+
     /// The relay confirmed the founding or the activation.
     fn confirmed(&mut self, sent: Option<Handshake>) -> Result<(), ConnectionError> {
         let expected = self.device.get().map(Device::handshake);
         if sent != expected || !matches!(sent, Some(Handshake::Found | Handshake::Activate)) {
             return Err(ConnectionError::Violation);
         }
-        let Some(Device { identity, name, origin, link_key, progress }) = self.device.take() else {
+        let Some(Device { identity, name, origin, link_keys, progress }) = self.device.take() else {
             return Err(ConnectionError::Violation);
         };
         let (progress, event) = match progress {
@@ -155,7 +169,7 @@ where
             }
             unchanged => (unchanged, None),
         };
-        self.device.set(Device { identity, name, origin, link_key, progress });
+        self.device.set(Device { identity, name, origin, link_keys, progress });
         event.map(|event| self.notify(event)).ok_or(ConnectionError::Violation)
     }
 

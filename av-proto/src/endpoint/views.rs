@@ -44,6 +44,12 @@ where
         self.device.get().map(|device| device.identity.public())
     }
 
+    /// The link keys with which a Noise link to this device's relay may be made, the one in use first, then its
+    /// announced successor; none where the relay offers no such link.
+    pub fn link_keys(&self) -> impl Iterator<Item = &[u8; 32]> {
+        self.device.get().into_iter().flat_map(|device| device.link_keys.iter())
+    }
+
     /// This device's fingerprint, to show to the owner who approves.
     pub fn fingerprint(&self) -> Option<Fingerprint> {
         self.device.get().map(|device| *device.identity.fingerprint())

@@ -256,7 +256,8 @@ pub fn certify<'o>(
     chain.map(Chain::new).map_err(|_| CryptoError)
 }
 
-/// Writes the grant for a verified request into `out`, tagged with the invite's grant key.
+/// Writes the grant for a verified request into `out`, tagged with the invite's grant key. The link keys are the
+/// one in use and its successor, 32 zero bytes for none.
 ///
 /// # Errors
 /// [`CryptoError`] for too many serials, or when `out` is too small.
@@ -265,25 +266,23 @@ pub fn write_grant<'o>(
     request: &VerifiedRequest,
     chain: Chain<'_>,
     origin: &Origin,
-    link_key: &[u8; 32],
+    [link_key, next_link_key]: [&[u8; 32]; 2],
     serials: &[OwnerSerial],
     out: &'o mut [u8],
 ) -> Result<&'o [u8], CryptoError> {
-    // No successor of the link key is announced: rotation comes with the Noise link itself.
-    let next_link_key = [0; 32];
     let tag = invite.keys().grant_tag(
         request.transcript(),
         &chain.hash(),
         origin.as_str(),
         link_key,
-        &next_link_key,
+        next_link_key,
         serials,
     )?;
     let grant = Grant {
         chain: chain.as_bytes().into(),
         origin: origin.as_str(),
         link_key: *link_key,
-        next_link_key,
+        next_link_key: *next_link_key,
         serials: List::new(serials),
         tag,
     };

@@ -1,5 +1,7 @@
 //! The enrolling device's side (`PROTOCOL.md` sections 4.1 and 4.3).
 
+use core::fmt;
+
 use av_wire::bundle::Bundle;
 use av_wire::enroll::{EnrollRequest, EnrollTranscript};
 use av_wire::frame::ToRelay;
@@ -37,6 +39,33 @@ pub struct VerifiedGrant {
     serials: OwnerSerials,
     activation: Signature,
 }
+
+/// Why a grant is not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GrantError {
+    /// It is not the inviting owner's, or not for this device at this origin.
+    Invalid,
+    /// It is, and names another link key than the one in use: who holds the link is not the relay that the owner
+    /// means. The enrollment is over.
+    LinkKey,
+}
+
+impl From<CryptoError> for GrantError {
+    fn from(_: CryptoError) -> Self {
+        Self::Invalid
+    }
+}
+
+impl fmt::Display for GrantError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Invalid => "the grant is not the inviting owner's for this device",
+            Self::LinkKey => "the grant names another link key than the one in use",
+        })
+    }
+}
+
+impl core::error::Error for GrantError {}
 
 impl Requested {
     /// Bytes of the largest encoding in a record.
@@ -94,35 +123,37 @@ impl Requested {
     }
 
     /// Checks everything that a grant must be: tagged with the invite's key, for this device, by an owner of one
-    /// tenant (the invited one, if the invite named it), at the origin and link key in use.
+    /// tenant (the invited one, if the invite named it), at this origin, and with the link key in use, if one is.
     ///
     /// # Errors
-    /// [`CryptoError`], whatever does not hold.
+    /// [`GrantError::LinkKey`] when only that differs, else [`GrantError::Invalid`].
     pub fn verify(
         &self,
         identity: &Identity,
         origin: &Origin,
         grant: &Grant<'_>,
-    ) -> Result<VerifiedGrant, CryptoError> {
-        let is_tagged = self.keys.verify_grant_tag(&self.transcript, grant);
-        if !is_tagged || grant.origin != origin.as_str() || grant.link_key != self.link_key {
-            return Err(CryptoError);
+    ) -> Result<VerifiedGrant, GrantError> {
+        if !self.keys.verify_grant_tag(&self.transcript, grant) || grant.origin != origin.as_str() {
+            return Err(GrantError::Invalid);
         }
-        let root = grant.chain().claimed_root().map_err(|_| CryptoError)?;
+        let root = grant.chain().claimed_root().map_err(|_| GrantError::Invalid)?;
         let tenant_id = TenantId::of_root(&root);
-        let certified = grant.chain().verify(&tenant_id, |_| false).map_err(|_| CryptoError)?;
-        let approver = *certified.issuer().ok_or(CryptoError)?;
+        let certified = grant.chain().verify(&tenant_id, |_| false).map_err(|_| GrantError::Invalid)?;
+        let approver = *certified.issuer().ok_or(GrantError::Invalid)?;
         let is_inviter = self.inviter.is_none_or(|inviter| inviter == approver.device_id());
         if certified.public() != identity.public() || approver.role != Role::Owner || !is_inviter {
-            return Err(CryptoError);
+            return Err(GrantError::Invalid);
+        }
+        if self.link_key != [0; 32] && grant.link_key != self.link_key {
+            return Err(GrantError::LinkKey);
         }
         let activation = identity
             .signing()
             .sign(SignaturePurpose::Activate, &[&self.transcript.0, &grant.chain().hash()])?;
-        let membership = Membership::of_chain(grant.chain).map_err(|_| CryptoError)?;
+        let membership = Membership::of_chain(grant.chain).map_err(|_| GrantError::Invalid)?;
         let mut serials = Vec::<_, MAX_OWNERS>::new();
         for serial in grant.serials.iter() {
-            serials.push(serial).map_err(|_| CryptoError)?;
+            serials.push(serial).map_err(|_| GrantError::Invalid)?;
         }
         Ok(VerifiedGrant { membership, approver, serials: OwnerSerials::new(serials), activation })
     }

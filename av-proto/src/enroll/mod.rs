@@ -17,7 +17,7 @@ mod root;
 mod statement;
 
 pub use authority::{Claim, Invite, InviteState, VerifiedRequest, certify, write_grant};
-pub use device::{Granted, Requested, VerifiedGrant};
+pub use device::{GrantError, Granted, Requested, VerifiedGrant};
 pub use root::{Founding, RecoveryKey, RecoveryKeyError};
 pub use statement::{OwnerSerials, sign_statement, verify_statement};
 

@@ -54,8 +54,8 @@ fn an_enrollment_has_its_vectors() {
     let chain = certify(&owner, owner_membership, &verified, NOW + 60, &mut chain).expect("certifies");
     let serials = [OwnerSerial { owner: *owner.device_id(), serial: 7 }];
     let mut grant = vec![0; MAX_FRAME];
-    let grant =
-        write_grant(&invite, &verified, chain, &origin, &LINK_KEY, &serials, &mut grant).expect("grants");
+    let grant = write_grant(&invite, &verified, chain, &origin, [&LINK_KEY, &[0; 32]], &serials, &mut grant)
+        .expect("grants");
     let decoded: Grant<'_> = av_wire::decode(grant).expect("its own grant");
     let accepted = requested.verify(&agent, &origin, &decoded).expect("the grant is genuine");
     let rejected_grants = rejected_grants(&requested, &agent, &origin, grant);

@@ -163,6 +163,17 @@ impl Origin {
         self.0.starts_with("ws://")
     }
 
+    /// Whether its host is this machine: `localhost`, `127.0.0.0/8` or `::1`. Another name that leads here is not
+    /// known to, since nothing is looked up.
+    pub fn is_loopback(&self) -> bool {
+        let authority = self.authority();
+        let (host, _) = match authority.strip_prefix('[') {
+            Some(bracketed) => bracketed.split_once(']').unwrap_or_default(),
+            None => authority.split_once(':').unwrap_or((authority, "")),
+        };
+        host == "localhost" || host.parse::<core::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+    }
+
     /// Host and port, as written.
     pub fn authority(&self) -> &str {
         self.0.split_once("://").map_or("", |(_, authority)| authority)

@@ -1,8 +1,7 @@
 //! The owner, the agent, the post office between them, and the time.
 
 use av_proto::testing::{PostOffice, Side};
-use av_proto::wire::frame::LinkKind;
-use av_proto::{Event, Now};
+use av_proto::{Channel, Event, Now};
 use rand_core::Rng;
 
 use crate::application::other;
@@ -45,8 +44,7 @@ impl World {
         self.device(side).rng.fill_bytes(&mut nonce);
         self.disconnect(side);
         self.office.connect(side, nonce).map_err(|_| Failure("the post office has no room"))?;
-        self.device(side).endpoint.connected(LinkKind::Plain);
-        Ok(())
+        self.device(side).endpoint.connected(Channel::Plain).map_err(|_| Failure("the connection is refused"))
     }
 
     pub fn disconnect(&mut self, side: Side) {

@@ -4,7 +4,7 @@ use av_wire::frame::{ToDevice, ToRelay};
 use av_wire::grant::Grant;
 use av_wire::{DeviceId, Role};
 
-use super::{Device, EnrollOptions, Event, MINUTE, NOW, Phase, RequestVerdict, Side, World, origin};
+use super::{Channel, Device, EnrollOptions, Event, MINUTE, NOW, Phase, RequestVerdict, Side, World, origin};
 use crate::Now;
 use crate::endpoint::{ApproveError, EndReason, EndpointError};
 
@@ -124,7 +124,7 @@ fn second_request(world: &World, invite: &crate::InviteText) -> Vec<u8> {
     thief.endpoint.enroll(NOW, &mut thief.rng, invite, &options).expect("an empty endpoint");
     let mut office = crate::testing::PostOffice::new();
     office.connect(Side::Agent, [1; 32]).expect("room");
-    thief.endpoint.connected(av_wire::frame::LinkKind::Plain);
+    thief.endpoint.connected(Channel::Plain).expect("loopback");
     let challenge = office.fetch(Side::Agent).expect("the challenge");
     thief.endpoint.receive(NOW, &mut thief.rng, &challenge).expect("a challenge");
     loop {
@@ -205,7 +205,7 @@ fn granted() -> (World, Vec<u8>) {
 fn takes(world: &mut World, grant: &[u8]) -> bool {
     let before = world.agent.records();
     world.agent.crash();
-    world.agent.endpoint.connected(av_wire::frame::LinkKind::Plain);
+    world.agent.endpoint.connected(Channel::Plain).expect("loopback");
     let mut buffer = vec![0; 4_096];
     let challenge = ToDevice::Challenge { nonce: [3; 32], server_time: 0 };
     let challenge = av_wire::encode(&challenge, &mut buffer).expect("room").to_vec();
@@ -235,7 +235,7 @@ fn a_grant_is_taken_only_as_the_owner_made_it() {
     let other_origin = Grant { origin: "ws://127.0.0.1:9999", ..grant };
     assert!(!takes(&mut world, &reencoded(&other_origin)), "another origin");
     let other_link_key = Grant { link_key: [7; 32], ..grant };
-    assert!(!takes(&mut world, &reencoded(&other_link_key)), "another link key");
+    assert!(!takes(&mut world, &reencoded(&other_link_key)), "another link key, not under its tag");
     let announced = Grant { next_link_key: [7; 32], ..grant };
     assert!(!takes(&mut world, &reencoded(&announced)), "another successor of the link key");
 
@@ -298,9 +298,9 @@ fn only_an_owner_invites_and_only_an_empty_endpoint_begins() {
         Err(EndpointError::NotOwner)
     );
     let origin = origin();
-    assert!(agent.endpoint.found(NOW, &mut agent.rng, &origin, "x").is_err());
+    assert!(agent.endpoint.found(NOW, &mut agent.rng, &origin, None, "x").is_err());
     let mut fresh = Device::new(Side::Owner, 9);
     for name in ["", "a\nb", "a\u{202e}b", "a\u{200b}b", "a name of more than forty bytes is not taken"] {
-        assert!(fresh.endpoint.found(NOW, &mut fresh.rng, &origin, name).is_err(), "{name:?}");
+        assert!(fresh.endpoint.found(NOW, &mut fresh.rng, &origin, None, name).is_err(), "{name:?}");
     }
 }

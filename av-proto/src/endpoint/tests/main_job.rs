@@ -2,7 +2,7 @@
 
 use av_wire::statement::Verdict;
 
-use super::{Event, LinkKind, Output, Phase, Role, Side, World};
+use super::{Channel, Event, Output, Phase, Role, Side, World};
 use crate::endpoint::{SendError, Standing};
 
 #[test]
@@ -163,5 +163,5 @@ fn pings_keep_a_connection_alive_and_silence_is_told() {
     world.agent.endpoint.tick(at(160));
     world.agent.drain(&mut world.office);
     assert!(world.agent.has(&Event::ConnectionSilent));
-    world.agent.endpoint.connected(LinkKind::Plain);
+    world.agent.endpoint.connected(Channel::Plain).expect("loopback");
 }

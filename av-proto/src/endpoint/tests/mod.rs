@@ -3,21 +3,23 @@
 mod crash;
 mod enrollment;
 mod hostile;
+mod link;
 mod main_job;
 mod records;
 mod secrets;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use av_wire::frame::LinkKind;
 use av_wire::{DeviceId, Fingerprint, MessageId, Origin, Role};
 use chacha20::ChaCha20Rng;
 use rand_core::SeedableRng;
 
 use super::{
-    ConnectionError, EnrollOptions, Event, Output, Persist, PersistError, Phase, RequestVerdict, Ticket,
+    Channel, ConnectionError, EnrollOptions, Event, Output, Persist, PersistError, Phase, RequestVerdict,
+    Ticket,
 };
-use crate::testing::{PostOffice, Side};
+use crate::link::LinkSecret;
+use crate::testing::{NoisePipe, PostOffice, Side};
 use crate::{InviteText, Now, RecordChange, RecordKey, Seal, SmallEndpoint};
 
 const MINUTE: u32 = 60;
@@ -43,6 +45,8 @@ struct Device {
     sent: Vec<Vec<u8>>,
     /// Confirm at once.
     confirms: bool,
+    /// The Noise link of the present connection, where there is one.
+    pipe: Option<NoisePipe>,
 }
 
 /// One output of a device, for a test that wants to stop between two.
@@ -69,6 +73,7 @@ impl Device {
             tickets: Vec::new(),
             sent: Vec::new(),
             confirms: true,
+            pipe: None,
         }
     }
 
@@ -93,7 +98,10 @@ impl Device {
             }
             Some(Output::Transmit(frame)) => {
                 self.sent.push(frame.to_vec());
-                office.accept(self.side, frame).expect("the post office has room");
+                let arrived = self.pipe.as_mut().map(|pipe| pipe.to_relay(frame).expect("an open link"));
+                office
+                    .accept(self.side, arrived.as_deref().unwrap_or(frame))
+                    .expect("the post office has room");
                 Step::Sent
             }
             Some(Output::Deliver(delivery)) => {
@@ -188,6 +196,8 @@ struct World {
     office: PostOffice,
     owner: Device,
     agent: Device,
+    /// The relay's link key: every connection is a Noise link.
+    link: Option<LinkSecret>,
 }
 
 impl World {
@@ -197,13 +207,19 @@ impl World {
     }
 
     fn founded_with(owner_seed: u8, agent_seed: u8) -> Self {
+        Self::founded_over(owner_seed, agent_seed, None)
+    }
+
+    fn founded_over(owner_seed: u8, agent_seed: u8, link: Option<LinkSecret>) -> Self {
         let mut world = Self {
+            link,
             office: PostOffice::new(),
             owner: Device::new(Side::Owner, owner_seed),
             agent: Device::new(Side::Agent, agent_seed),
         };
         let (owner, origin) = (&mut world.owner, origin());
-        owner.endpoint.found(NOW, &mut owner.rng, &origin, "laptop").expect("an empty endpoint");
+        let link_key = world.link.as_ref().map(|secret| *secret.public());
+        owner.endpoint.found(NOW, &mut owner.rng, &origin, link_key, "laptop").expect("an empty endpoint");
         world.connect(Side::Owner);
         world.settle();
         assert_eq!(world.owner.endpoint.phase(), Phase::Active);
@@ -216,13 +232,17 @@ impl World {
     }
 
     fn talking_with(owner_seed: u8, agent_seed: u8) -> Self {
-        let mut world = Self::founded_with(owner_seed, agent_seed);
+        Self::founded_with(owner_seed, agent_seed).talk()
+    }
+
+    fn talk(mut self) -> Self {
+        let world = &mut self;
         let invite = world.invite(Role::Agent);
         world.enroll(&invite, Role::Agent);
         let device = world.request().expect("a verified request");
         world.approve(&device);
         assert_eq!(world.agent.endpoint.phase(), Phase::Active);
-        world
+        self
     }
 
     fn invite(&mut self, role: Role) -> InviteText {
@@ -238,7 +258,7 @@ impl World {
         let origin = origin();
         let options = EnrollOptions {
             origin: &origin,
-            link_key: None,
+            link_key: self.link.as_ref().map(|secret| *secret.public()),
             inviter,
             role,
             name: "thermostat",
@@ -279,8 +299,20 @@ impl World {
     }
 
     fn connect(&mut self, side: Side) {
-        self.office.connect(side, [9; 32]).expect("room");
-        self.device(side).endpoint.connected(LinkKind::Plain);
+        let Some(secret) = &self.link else {
+            self.office.connect(side, [9; 32]).expect("room");
+            self.device(side).endpoint.connected(Channel::Plain).expect("loopback");
+            return;
+        };
+        let device = match side {
+            Side::Owner => &mut self.owner,
+            Side::Agent => &mut self.agent,
+        };
+        let link_key = *device.endpoint.link_keys().next().expect("a link key");
+        let pipe = NoisePipe::open(&mut device.rng, &origin(), &link_key, secret).expect("the relay's key");
+        self.office.connect(side, [0; 32]).expect("room");
+        device.endpoint.connected(Channel::Noise(pipe.device())).expect("the relay's key");
+        device.pipe = Some(pipe);
     }
 
     fn disconnect(&mut self, side: Side) {
@@ -301,9 +333,12 @@ impl World {
 
     /// Passes one frame to a device; whether there was one.
     fn pass(&mut self, side: Side) -> bool {
-        let Some(frame) = self.office.fetch(side) else {
+        let Some(mut frame) = self.office.fetch(side) else {
             return false;
         };
+        if let Some(pipe) = &mut self.device(side).pipe {
+            frame = pipe.to_device(&frame).expect("an open link");
+        }
         let result = self.receive(side, &frame);
         assert_eq!(result, Ok(()), "{side:?}: an honest post office breaks no rule: {frame:02x?}");
         true

@@ -28,6 +28,29 @@ fn origins_are_read_and_spelled_in_one_way() {
 }
 
 #[test]
+fn loopback_is_told_by_the_text_alone() {
+    for (host, is_loopback) in [
+        ("localhost", true),
+        ("LOCALHOST", true),
+        ("127.0.0.1", true),
+        ("127.255.255.254", true),
+        ("[::1]", true),
+        ("[0:0:0:0:0:0:0:1]", true),
+        ("128.0.0.1", false),
+        ("0.0.0.0", false),
+        ("[::]", false),
+        ("[::2]", false),
+        ("127.0.0.1.example.org", false),
+        ("localhost.example.org", false),
+        ("127.1", false),
+    ] {
+        for origin in [format!("ws://{host}"), format!("wss://{host}:7460")] {
+            assert_eq!(Origin::parse(&origin).unwrap().is_loopback(), is_loopback, "{origin}");
+        }
+    }
+}
+
+#[test]
 fn anything_else_is_refused() {
     for typed in [
         "",

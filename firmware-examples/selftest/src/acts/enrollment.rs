@@ -29,7 +29,7 @@ pub fn found(world: &mut World) -> Result<(), Failure> {
     // The recovery key, which an owner writes down, is wiped here.
     let _ = world
         .gauge
-        .measure(Call::Found, || owner.endpoint.found(now, &mut owner.rng, &origin, "laptop"))
+        .measure(Call::Found, || owner.endpoint.found(now, &mut owner.rng, &origin, None, "laptop"))
         .map_err(|_| Failure("found"))?;
     world.connect(Side::Owner)?;
     world.run(&BOTH, &mut Faults::none())?;

@@ -257,6 +257,10 @@ fn ended(reason: EndReason, config: &Config) -> Failure {
             "an approval came that is not from the owner who made the invite, or not for this agent and relay: it was \
              refused. Ask the owner; then {anew}"
         ),
+        EndReason::LinkKeyDiffers => format!(
+            "the owner approved this agent for a relay with another link key: someone stands between this agent and \
+             its relay. Its keys were wiped. Ask the owner for an invite URL; then {anew}"
+        ),
         EndReason::FoundingRefused(code) => explain(code).to_owned(),
         EndReason::NotAuthorized => {
             format!("an owner rejected or revoked this agent. Ask for a new invite, {anew}")
