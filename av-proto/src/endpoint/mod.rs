@@ -22,6 +22,8 @@ mod entries;
 mod error;
 mod event;
 mod inbox;
+#[cfg(any(test, feature = "testing"))]
+mod inspect;
 mod link;
 mod meta;
 mod outbox;

@@ -1,0 +1,373 @@
+//! The relay as the devices see it: inboxes with sequences and cursors, idempotent sends, epochs, connections.
+//!
+//! It verifies nothing: what has to be refused, the devices refuse by themselves.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use av_proto::wire::frame::{ToDevice, ToRelay};
+use av_proto::wire::limits::MAX_FRAME;
+use av_proto::wire::message::message_id;
+use av_proto::wire::{
+    DeviceId, DevicePublic, InboxEpoch, MessageId, RefusalCode, Signature, TenantId, chain,
+};
+use av_proto::wire::{decode, encode};
+
+use crate::ledger::Violation;
+
+/// What an inbox entry holds.
+#[derive(Clone, Debug)]
+pub(crate) enum Content {
+    Message { sender: DeviceId, header_blob: Vec<u8>, ciphertext: Vec<u8>, genuine: bool },
+    Statement(Vec<u8>),
+    Activated { device: DeviceId, signature: Signature },
+}
+
+#[derive(Clone)]
+pub(crate) struct Entry {
+    pub(crate) sequence: u64,
+    pub(crate) content: Content,
+}
+
+/// An inbox.
+#[derive(Clone, Default)]
+struct Account {
+    entries: Vec<Entry>,
+    next: u64,
+    acknowledged: u64,
+    /// Idempotency: what this device sent.
+    sent: BTreeSet<MessageId>,
+}
+
+/// One connection, by the number of the device at its other end.
+#[derive(Default)]
+struct Line {
+    open: bool,
+    device: Option<DeviceId>,
+    authenticated: bool,
+    /// The last entry that went out on this connection.
+    cursor: u64,
+    window: u64,
+    up: VecDeque<Vec<u8>>,
+    down: VecDeque<Down>,
+}
+
+/// A frame under way to a device.
+pub(crate) struct Down {
+    pub(crate) frame: Vec<u8>,
+    /// The entry in it, if the relay took it from the inbox.
+    pub(crate) content: Option<Content>,
+    /// The relay made it up.
+    pub(crate) made_up: bool,
+}
+
+/// The relay of one tenant, and what is in flight to and from it.
+pub struct Relay {
+    tenant: Option<TenantId>,
+    founder: Option<DeviceId>,
+    epoch: InboxEpoch,
+    nonces: u64,
+    accounts: BTreeMap<DeviceId, Account>,
+    requests: BTreeMap<DeviceId, Vec<u8>>,
+    grants: BTreeMap<DeviceId, Vec<u8>>,
+    certs: BTreeMap<DeviceId, Vec<u8>>,
+    lines: Vec<Line>,
+    /// Taken, and not yet given a sequence.
+    pub(crate) staged: Vec<(DeviceId, Content)>,
+    /// Held back.
+    pub(crate) held: Vec<(DeviceId, Content)>,
+    /// Every message that was ever taken, to be played back.
+    pub(crate) archive: Vec<(DeviceId, Content)>,
+    backup: Option<BTreeMap<DeviceId, Account>>,
+}
+
+impl Relay {
+    pub(crate) fn new(devices: usize) -> Self {
+        Self {
+            tenant: None,
+            founder: None,
+            epoch: InboxEpoch([1; 16]),
+            nonces: 0,
+            accounts: BTreeMap::new(),
+            requests: BTreeMap::new(),
+            grants: BTreeMap::new(),
+            certs: BTreeMap::new(),
+            lines: (0..devices).map(|_| Line::default()).collect(),
+            staged: Vec::new(),
+            held: Vec::new(),
+            archive: Vec::new(),
+            backup: None,
+        }
+    }
+
+    pub(crate) fn is_open(&self, line: usize) -> bool {
+        self.lines.get(line).is_some_and(|line| line.open)
+    }
+
+    /// Whether anything is under way on a connection, or waits in an inbox.
+    pub(crate) fn is_empty(&self) -> bool {
+        let in_flight = self.lines.iter().any(|line| !line.up.is_empty() || !line.down.is_empty());
+        let stored = self.accounts.values().any(|account| !account.entries.is_empty());
+        !in_flight && !stored && self.staged.is_empty() && self.held.is_empty()
+    }
+
+    /// A device connects; the challenge is its first frame.
+    pub(crate) fn open(&mut self, line: usize) -> Result<(), Violation> {
+        self.nonces += 1;
+        let mut nonce = [0x5a; 32];
+        nonce.split_at_mut(8).0.copy_from_slice(&self.nonces.to_be_bytes());
+        if let Some(line) = self.lines.get_mut(line) {
+            *line = Line { open: true, ..Line::default() };
+        }
+        self.answer(line, &ToDevice::Challenge { nonce, server_time: 0 })
+    }
+
+    /// A connection breaks: its first `heard` frames still reach the relay, the rest is lost.
+    pub(crate) fn close(&mut self, line: usize, heard: usize) -> Result<(), Violation> {
+        for _ in 0..heard {
+            self.take(line)?;
+        }
+        if let Some(line) = self.lines.get_mut(line) {
+            *line = Line::default();
+        }
+        Ok(())
+    }
+
+    /// A frame leaves a device.
+    pub(crate) fn send(&mut self, line: usize, frame: Vec<u8>) {
+        if let Some(line) = self.lines.get_mut(line).filter(|line| line.open) {
+            line.up.push_back(frame);
+        }
+    }
+
+    pub(crate) fn in_flight_up(&self, line: usize) -> usize {
+        self.lines.get(line).map_or(0, |line| line.up.len())
+    }
+
+    /// Entries that this device has not acknowledged.
+    pub(crate) fn unacknowledged(&self, device: &DeviceId) -> impl Iterator<Item = &Entry> {
+        self.accounts.get(device).into_iter().flat_map(|account| &account.entries)
+    }
+
+    pub(crate) const fn epoch(&self) -> InboxEpoch {
+        self.epoch
+    }
+
+    /// A copy of the database, for [`Self::restore_backup`].
+    pub(crate) fn back_up(&mut self) {
+        self.backup = Some(self.accounts.clone());
+    }
+
+    /// The database is restored: all connections end, cursors begin anew, what was filed since is gone.
+    pub(crate) fn restore_backup(&mut self) -> bool {
+        let Some(backup) = self.backup.clone() else { return false };
+        self.accounts = backup;
+        for account in self.accounts.values_mut() {
+            account.acknowledged = 0;
+        }
+        let [first, ..] = &mut self.epoch.0;
+        *first = first.wrapping_add(1);
+        for line in &mut self.lines {
+            *line = Line::default();
+        }
+        true
+    }
+
+    /// Gives sequences to what is staged.
+    pub(crate) fn commit(&mut self) {
+        for (to, content) in std::mem::take(&mut self.staged) {
+            let account = self.accounts.entry(to).or_default();
+            account.next += 1;
+            account.entries.push(Entry { sequence: account.next, content });
+        }
+    }
+
+    /// Puts a frame that the relay made up behind what is in flight.
+    pub(crate) fn inject(&mut self, line: usize, frame: Vec<u8>) {
+        if let Some(line) = self.lines.get_mut(line).filter(|line| line.open) {
+            line.down.push_back(Down { frame, content: None, made_up: true });
+        }
+    }
+
+    /// The next frame for a device.
+    pub(crate) fn fetch(&mut self, line: usize) -> Result<Option<Down>, Violation> {
+        let Some(place) = self.lines.get_mut(line) else { return Ok(None) };
+        if let Some(down) = place.down.pop_front() {
+            return Ok(Some(down));
+        }
+        let Some(account) =
+            place.device.filter(|_| place.authenticated).and_then(|id| self.accounts.get(&id))
+        else {
+            return Ok(None);
+        };
+        let under_way = account.entries.iter().filter(|entry| entry.sequence <= place.cursor).count() as u64;
+        let next = account.entries.iter().find(|entry| entry.sequence > place.cursor);
+        let Some(entry) = next.filter(|_| under_way < place.window) else { return Ok(None) };
+        let (sequence, previous) = (entry.sequence, place.cursor);
+        let content = entry.content.clone();
+        place.cursor = sequence;
+        let frame = match &content {
+            Content::Message { sender, header_blob, ciphertext, .. } => to_bytes(&ToDevice::Deliver {
+                sequence,
+                previous,
+                sender: *sender,
+                header_blob: header_blob[..].into(),
+                ciphertext: ciphertext[..].into(),
+                received_at: 0,
+            }),
+            Content::Statement(statement) => {
+                to_bytes(&ToDevice::Statement { sequence, previous, statement: statement[..].into() })
+            }
+            Content::Activated { device, signature } => to_bytes(&ToDevice::Activated {
+                sequence,
+                previous,
+                device_id: *device,
+                signature: *signature,
+            }),
+        }?;
+        Ok(Some(Down { frame, content: Some(content), made_up: false }))
+    }
+
+    /// Takes in the next frame of a device; whether there was one.
+    pub(crate) fn take(&mut self, line: usize) -> Result<bool, Violation> {
+        let Some(frame) = self.lines.get_mut(line).and_then(|line| line.up.pop_front()) else {
+            return Ok(false);
+        };
+        let decoded = decode(&frame).map_err(|_| Violation::new("a device sent a frame that is not AV/1"))?;
+        let device = self.lines.get(line).and_then(|line| line.device);
+        match decoded {
+            ToRelay::Found { chain, .. } => {
+                let cert = chain::Chain::new(chain).claimed().map_err(|_| Violation::new("Found: chain"))?;
+                self.tenant = Some(cert.tenant_id);
+                self.founder = Some(cert.device_id());
+                self.accounts.entry(cert.device_id()).or_default();
+                self.certs.insert(cert.device_id(), chain.to_vec());
+                self.answer(line, &ToDevice::Done { request: 0 })?;
+            }
+            ToRelay::Enroll { request } => self.enroll(line, &request.device, &frame)?,
+            ToRelay::Activate { device_id, signature, .. } => {
+                self.accounts.entry(device_id).or_default();
+                if let Some(founder) = self.founder {
+                    // Repeated after a lost answer, it is the same activation.
+                    let is_new = self.archive.iter().all(
+                        |(_, content)| !matches!(content, Content::Activated { device, .. } if *device == device_id),
+                    );
+                    if is_new {
+                        let content = Content::Activated { device: device_id, signature };
+                        self.archive.push((founder, content.clone()));
+                        self.staged.push((founder, content));
+                    }
+                }
+                self.answer(line, &ToDevice::Done { request: 0 })?;
+            }
+            ToRelay::Authenticate { device_id, receive_window, .. } => {
+                let account = self.accounts.entry(device_id).or_default();
+                let (acknowledged, next) = (account.acknowledged, account.next + 1);
+                if let Some(line) = self.lines.get_mut(line) {
+                    line.device = Some(device_id);
+                    line.authenticated = true;
+                    line.cursor = acknowledged;
+                    line.window = u64::from(receive_window.max(1));
+                }
+                let inbox_epoch = self.epoch;
+                let welcome = ToDevice::Welcome { inbox_epoch, next_sequence: next, one_time_prekeys: 0 };
+                self.answer(line, &welcome)?;
+            }
+            ToRelay::ListPending { request } => {
+                let inviter = self.founder.ok_or_else(|| Violation::new("a list before the founding"))?;
+                for frame in self.requests.clone().into_values() {
+                    if let Ok(ToRelay::Enroll { request: enroll }) = decode(&frame) {
+                        self.answer(
+                            line,
+                            &ToDevice::PendingDevice { request, inviter, enroll, late: false },
+                        )?;
+                    }
+                }
+                self.answer(line, &ToDevice::Done { request })?;
+            }
+            ToRelay::Approve { request, device_id, grant } => {
+                self.requests.remove(&device_id);
+                self.grants.insert(device_id, grant.to_vec());
+                let grant = grant.to_vec();
+                for other in 0..self.lines.len() {
+                    if self.lines.get(other).is_some_and(|line| line.device == Some(device_id)) {
+                        self.answer(other, &ToDevice::Granted { grant: grant[..].into() })?;
+                    }
+                }
+                self.answer(line, &ToDevice::Done { request })?;
+            }
+            ToRelay::PostStatement { request, statement } => {
+                for to in self.accounts.keys() {
+                    self.staged.push((*to, Content::Statement(statement.to_vec())));
+                }
+                self.answer(line, &ToDevice::Done { request })?;
+            }
+            ToRelay::CreateInvite { request, .. }
+            | ToRelay::RevokeInvite { request, .. }
+            | ToRelay::Reject { request, .. }
+            | ToRelay::ListInvites { request }
+            | ToRelay::PublishPrekeys { request, .. } => self.answer(line, &ToDevice::Done { request })?,
+            ToRelay::FetchCerts { request, device_id } => match self.certs.get(&device_id).cloned() {
+                Some(chain) => self.answer(line, &ToDevice::Certs { request, chain: chain[..].into() })?,
+                None => self.not_found(line, request)?,
+            },
+            ToRelay::FetchBundle { request, .. } => self.not_found(line, request)?,
+            ToRelay::Send { recipient, header_blob, ciphertext } => {
+                let (sender, tenant) =
+                    device.zip(self.tenant).ok_or_else(|| Violation::new("Send before Authenticate"))?;
+                let message_id = message_id(&tenant, &sender, &recipient, header_blob, ciphertext);
+                if self.accounts.entry(sender).or_default().sent.insert(message_id) {
+                    let (header_blob, ciphertext) = (header_blob.to_vec(), ciphertext.to_vec());
+                    let content = Content::Message { sender, header_blob, ciphertext, genuine: true };
+                    self.archive.push((recipient, content.clone()));
+                    self.staged.push((recipient, content));
+                }
+                self.answer(line, &ToDevice::Accepted { message_id })?;
+            }
+            ToRelay::Ack { inbox_epoch, sequence, .. } => {
+                if let Some(account) = device.and_then(|id| self.accounts.get_mut(&id))
+                    && inbox_epoch == self.epoch
+                {
+                    account.acknowledged = account.acknowledged.max(sequence);
+                    account.entries.retain(|entry| entry.sequence > sequence);
+                }
+            }
+            ToRelay::Ping => self.answer(line, &ToDevice::Pong)?,
+            ToRelay::Pong => {}
+        }
+        Ok(true)
+    }
+
+    /// A request waits; who was approved gets the grant again.
+    fn enroll(&mut self, line: usize, device: &[u8; 74], frame: &[u8]) -> Result<(), Violation> {
+        let device = DevicePublic::from_bytes(device).map_err(|_| Violation::new("Enroll: public keys"))?;
+        let id = device.device_id();
+        if let Some(line) = self.lines.get_mut(line) {
+            line.device = Some(id);
+        }
+        if let Some(grant) = self.grants.get(&id).cloned() {
+            return self.answer(line, &ToDevice::Granted { grant: grant[..].into() });
+        }
+        self.requests.insert(id, frame.to_vec());
+        let tenant_id = self.tenant.ok_or_else(|| Violation::new("a request before the founding"))?;
+        self.answer(line, &ToDevice::Pending { tenant_id })
+    }
+
+    fn not_found(&mut self, line: usize, request: u32) -> Result<(), Violation> {
+        self.answer(line, &ToDevice::Error { request, code: RefusalCode::NotFound, retry_after: 0 })
+    }
+
+    fn answer(&mut self, line: usize, frame: &ToDevice<'_>) -> Result<(), Violation> {
+        let frame = to_bytes(frame)?;
+        if let Some(line) = self.lines.get_mut(line) {
+            line.down.push_back(Down { frame, content: None, made_up: false });
+        }
+        Ok(())
+    }
+}
+
+pub(crate) fn to_bytes(frame: &ToDevice<'_>) -> Result<Vec<u8>, Violation> {
+    let mut buffer = vec![0; MAX_FRAME];
+    let len = encode(frame, &mut buffer).map_err(|_| Violation::new("the relay's frame is too long"))?.len();
+    buffer.truncate(len);
+    Ok(buffer)
+}

@@ -1,0 +1,241 @@
+//! One output of a device, one frame to it: where the promises that hold at every moment are checked.
+
+use av_proto::wire::decode;
+use av_proto::wire::frame::ToRelay;
+use av_proto::{ConnectionError, Event};
+
+use super::{STORM, World};
+use crate::device::{Did, StoreMood};
+use crate::ledger::{Fate, Violation};
+use crate::relay::{Content, Down};
+use crate::watch;
+
+impl World {
+    /// One output of a device; whether there was one.
+    pub(super) fn poll(&mut self, index: usize, mood: StoreMood) -> Result<bool, Violation> {
+        let clock = self.clock;
+        let did = self.device(index)?.poll(clock, mood)?;
+        if watch::pair_repeated() {
+            return Err(Violation::new("a key and nonce sealed twice"));
+        }
+        match did {
+            Did::Nothing => return Ok(false),
+            Did::Timer => {}
+            Did::Stored => self.committed(index)?,
+            Did::StoreFailed => self.count("store failed"),
+            Did::Died => {
+                if mood == StoreMood::DiesAfter {
+                    self.committed(index)?;
+                }
+                self.restart(index)?;
+            }
+            Did::Transmit(frame) => self.transmit(index, frame)?,
+            Did::Told(event) => {
+                self.note(format!("{index} says {event:?}"));
+                if matches!(event, Event::MessageRejected { .. }) {
+                    self.count("rejected");
+                    self.note_rejection()?;
+                }
+                self.told(index, &event)?;
+            }
+            Did::Offered { from, id, payload } => {
+                let sender = self.index_of(&from);
+                let from = sender.ok_or_else(|| Violation::new("a message of an unknown device"))?;
+                let device = self.device(index)?;
+                if device.settled.contains(&id) {
+                    return Err(Violation::new(format!("{id:?} was offered again after it was confirmed")));
+                }
+                let to = device.id.ok_or_else(|| Violation::new("a message before the enrollment"))?;
+                let number = self.ledger.offered(from, to, id, &payload)?;
+                self.note(format!("{index} is offered message {number} of {from}"));
+                if let Some(waiting) = self.device(index)?.waiting.back_mut() {
+                    waiting.number = number;
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    fn committed(&mut self, index: usize) -> Result<(), Violation> {
+        self.count("stored");
+        for number in self.device(index)?.committed() {
+            self.ledger.stored(number);
+        }
+        Ok(())
+    }
+
+    pub(super) fn restart(&mut self, index: usize) -> Result<(), Violation> {
+        self.note(format!("{index} dies and restarts"));
+        self.count("crash");
+        self.relay.close(index, 0)?;
+        let clock = self.clock;
+        self.device(index)?.restart(clock)
+    }
+
+    pub(super) fn transmit(&mut self, index: usize, frame: Vec<u8>) -> Result<(), Violation> {
+        let name = match decode(&frame) {
+            Ok(ToRelay::Send { header_blob, .. }) => {
+                let nonce = nonce(header_blob)?.to_vec();
+                let rolled_back = self.device(index)?.rolled_back;
+                self.ledger.left(&nonce, &frame, watch::body_key(&nonce), rolled_back)?;
+                let number = self.ledger.number_of(&nonce);
+                number.map_or_else(|| "a control".to_string(), |number| format!("message {number}"))
+            }
+            Ok(ToRelay::Ack { inbox_epoch, sequence, .. }) => {
+                if inbox_epoch == self.relay.epoch() {
+                    self.check_acknowledged(index, sequence)?;
+                }
+                format!("Ack {sequence}")
+            }
+            Ok(ToRelay::Ping) => "Ping".to_string(),
+            Ok(_) => "a call".to_string(),
+            Err(_) => return Err(Violation::new("a device made a frame that is not AV/1")),
+        };
+        if name != "Ping" {
+            self.count("frame");
+        }
+        self.note(format!("{index} transmits {name}"));
+        self.relay.send(index, frame);
+        Ok(())
+    }
+
+    /// Whatever is acknowledged, the application has, or it was rejected.
+    fn check_acknowledged(&mut self, index: usize, sequence: u64) -> Result<(), Violation> {
+        let device = self.device(index)?;
+        let is_exempt = device.rolled_back || self.deceived.get(index).copied().unwrap_or(false);
+        let Some(id) = self.devices.get(index).and_then(|device| device.id) else { return Ok(()) };
+        for entry in self.relay.unacknowledged(&id).filter(|entry| entry.sequence <= sequence) {
+            let Content::Message { header_blob, genuine: true, .. } = &entry.content else { continue };
+            let nonce = nonce(header_blob)?;
+            let number = self.ledger.number_of(nonce);
+            let owed = number.filter(|number| self.ledger.fate(*number) == Some(Fate::Owed));
+            if let Some(number) = owed.filter(|_| !is_exempt) {
+                return Err(Violation::new(format!("message {number} was acknowledged and is not stored")));
+            }
+            self.over.insert(nonce.to_vec());
+        }
+        Ok(())
+    }
+
+    /// Drains a device whose store works.
+    pub(super) fn drain(&mut self, index: usize) -> Result<bool, Violation> {
+        for outputs in 0..STORM {
+            if !self.poll(index, StoreMood::Works)? {
+                return Ok(outputs > 0);
+            }
+        }
+        Err(Violation::new(format!("device {index} does not fall silent")))
+    }
+
+    /// Passes the next frame to a device; whether there was one.
+    pub(super) fn deliver(&mut self, index: usize) -> Result<bool, Violation> {
+        self.relay.commit();
+        let Some(down) = self.relay.fetch(index)? else { return Ok(false) };
+        let is_forged = down.made_up || matches!(down.content, Some(Content::Message { genuine: false, .. }));
+        // What a batch that waits for its commit would change is not the frame's doing.
+        let before = if is_forged {
+            self.drain(index)?;
+            Some(self.device(index)?.records())
+        } else {
+            None
+        };
+        if !self.relay.is_open(index) {
+            return Ok(true);
+        }
+        let clock = self.clock;
+        let device = self.device(index)?;
+        let now = device.now(clock);
+        let received = device.machine.receive(now, &mut device.rng, &down.frame);
+        self.note(format!("{index} receives {}: {received:?}", describe(&down)));
+        if let Some(before) = before {
+            self.check_forged(index, &down, received, &before)?;
+        }
+        self.judge(index, &down, received)
+    }
+
+    /// An honest relay breaks no rule; from any other a device may part.
+    fn judge(
+        &mut self,
+        index: usize,
+        down: &Down,
+        received: Result<(), ConnectionError>,
+    ) -> Result<bool, Violation> {
+        if let Err(error) = received {
+            if self.manners.inject == 0 {
+                return Err(Violation::new(format!("device {index} parts from an honest relay: {error}")));
+            }
+            self.count("parted");
+            self.disconnect(index, 0)?;
+            return Ok(true);
+        }
+        if let Some(Content::Message { header_blob, genuine: true, .. }) = &down.content {
+            self.in_hand = Some(nonce(header_blob)?.to_vec());
+            self.drain(index)?;
+            self.in_hand = None;
+        }
+        Ok(true)
+    }
+
+    /// The genuine message in hand was rejected: an honest network gives no reason to, and any other is told which.
+    fn note_rejection(&mut self) -> Result<(), Violation> {
+        let Some(nonce) = self.in_hand.take() else { return Ok(()) };
+        if let Some(number) = self.ledger.number_of(&nonce) {
+            if self.manners.delay == 0 && self.ledger.fate(number) == Some(Fate::Owed) {
+                return Err(Violation::new(format!("message {number} was rejected")));
+            }
+            self.ledger.excuse(number, "rejected, and so named");
+        }
+        self.rejected.insert(nonce);
+        Ok(())
+    }
+
+    /// What was forged changes no record but the counters, in which the cursor and the rejections stand.
+    fn check_forged(
+        &mut self,
+        index: usize,
+        down: &Down,
+        received: Result<(), ConnectionError>,
+        before: &std::collections::BTreeMap<[u8; 3], Vec<u8>>,
+    ) -> Result<(), Violation> {
+        self.count("forged");
+        if down.made_up {
+            if received.is_ok() {
+                // It may have been believed: a relay can say that it took a message, or number the inbox anew.
+                if let Some(deceived) = self.deceived.get_mut(index) {
+                    *deceived = true;
+                }
+                let id = self.device(index)?.id;
+                self.ledger.excuse_device(index, id, "the relay made up a frame");
+            }
+            return Ok(());
+        }
+        let after = self.device(index)?.records();
+        let is_kept = |key: &[u8; 3]| key.first() != Some(&(av_proto::RecordKind::Meta as u8));
+        let differs = before
+            .iter()
+            .chain(&after)
+            .map(|(key, _)| key)
+            .find(|key| is_kept(key) && before.get(*key) != after.get(*key));
+        match differs {
+            Some(key) => Err(Violation::new(format!("a forged message changed record {key:?}"))),
+            None => Ok(()),
+        }
+    }
+}
+
+fn describe(down: &Down) -> &'static str {
+    match &down.content {
+        _ if down.made_up => "a frame that the relay made up",
+        Some(Content::Message { genuine: true, .. }) => "a message",
+        Some(Content::Message { genuine: false, .. }) => "a forged or repeated message",
+        Some(Content::Statement(_)) => "a statement",
+        Some(Content::Activated { .. }) => "an activation",
+        None => "an answer",
+    }
+}
+
+/// The nonce in a header blob: it stands before the sealed header, which ends the blob.
+pub(super) fn nonce(header_blob: &[u8]) -> Result<&[u8], Violation> {
+    let blob = av_proto::ratchet::HeaderBlob::parse(header_blob);
+    blob.map(|blob| blob.nonce).map_err(|_| Violation::new("a device sent a header blob that is none"))
+}

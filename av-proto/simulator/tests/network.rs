@@ -1,0 +1,56 @@
+//! Devices of different sizes on a rude network come to rest with nothing left over (`PROTOCOL.md` section 8).
+
+use av_simulator::{Capacity, Choices, Fate, Manners, World, on_a_large_stack};
+
+/// Runs one seed; on a violation the seed and the last steps are printed.
+fn play(seed: u64, capacities: &[Capacity], manners: Manners, steps: usize) -> World {
+    let played = World::new(seed, capacities, manners).and_then(|mut world| {
+        let mut choices = Choices::seeded(seed);
+        for _ in 0..steps {
+            world.step(&mut choices)?;
+        }
+        world.rest()?;
+        Ok(world)
+    });
+    played.unwrap_or_else(|violation| panic!("seed {seed}, {capacities:?}: {violation}"))
+}
+
+#[test]
+fn a_kind_network_delivers_everything() {
+    let world = play(1, &[Capacity::Host, Capacity::Small, Capacity::Host], Manners::KIND, 4_000);
+    assert!(world.ledger().count(|fate| fate == Fate::Heard) > 100);
+    assert_eq!(world.ledger().count(|fate| fate != Fate::Heard), 0);
+}
+
+#[test]
+fn what_honest_networks_do_loses_nothing() {
+    for seed in 0..24 {
+        let world = play(seed, &[Capacity::Host, Capacity::Small, Capacity::Small], Manners::FAULTY, 1_500);
+        let lost = world.ledger().count(|fate| !matches!(fate, Fate::Heard | Fate::NotStored));
+        assert_eq!(lost, 0, "seed {seed}");
+    }
+}
+
+#[test]
+fn a_hostile_relay_forges_nothing_and_repeats_nothing() {
+    for seed in 100..124 {
+        play(seed, &[Capacity::Host, Capacity::Small, Capacity::Host], Manners::HOSTILE, 1_500);
+    }
+}
+
+#[test]
+fn devices_and_relay_come_back_from_backups() {
+    for seed in 200..224 {
+        play(seed, &[Capacity::Host, Capacity::Small, Capacity::Host], Manners::RUDE, 1_500);
+    }
+}
+
+#[test]
+fn a_large_device_and_a_small_one() -> Result<(), av_simulator::Violation> {
+    on_a_large_stack(|| {
+        for seed in 300..304 {
+            play(seed, &[Capacity::Large, Capacity::Small], Manners::RUDE, 1_000);
+        }
+        Ok(())
+    })
+}
