@@ -55,7 +55,6 @@ struct Backup {
 /// One simulated device.
 pub struct Device {
     pub(crate) machine: Box<dyn Machine>,
-    pub(crate) capacity: Capacity,
     pub(crate) rng: ChaCha20Rng,
     seal: Seal,
     store: Store,
@@ -80,7 +79,6 @@ impl Device {
         key.split_at_mut(8).0.copy_from_slice(&seed.to_be_bytes());
         Self {
             machine: capacity.machine(),
-            capacity,
             // Its own generator, and never rolled back: what the operating system gives is not in the store.
             rng: ChaCha20Rng::seed_from_u64(seed),
             seal: Seal::new(key),

@@ -179,10 +179,9 @@ impl Ledger {
         Ok(())
     }
 
-    /// All that is owed and was not heard.
-    pub(crate) fn owed(&self) -> Vec<usize> {
-        let is_owed = |(number, sent): (usize, &Sent)| (sent.fate == Fate::Owed).then_some(number);
-        self.sent.iter().enumerate().filter_map(is_owed).collect()
+    /// A message that is owed and was not heard, of a sender and to a recipient that `counts`.
+    pub(crate) fn owed(&self, counts: impl Fn(usize, &DeviceId) -> bool) -> Option<usize> {
+        self.sent.iter().position(|sent| sent.fate == Fate::Owed && counts(sent.from, &sent.to))
     }
 
     /// How many messages met this fate.

@@ -46,10 +46,12 @@ impl Manners {
     /// What happens to honest people: connections break, processes die, disks fail. Nothing may be lost.
     pub const FAULTY: Self = Self { disconnect: 15, crash: 15, store_failure: 30, clock: 20, ..Self::KIND };
 
-    /// A relay that lies as it likes between honest devices.
-    pub const HOSTILE: Self =
-        Self { delay: 60, withhold: 10, duplicate: 30, corrupt: 20, inject: 30, ..Self::FAULTY };
+    /// A relay that loses, delays, repeats and changes messages, inside frames that are as they should be.
+    pub const HOSTILE: Self = Self { delay: 60, withhold: 10, duplicate: 30, corrupt: 20, ..Self::FAULTY };
+
+    /// A relay that also makes up frames: it can tell a device that a message is safe, or number an inbox anew.
+    pub const LYING: Self = Self { inject: 30, ..Self::HOSTILE };
 
     /// All of it, and stores that come back from a backup, on either side.
-    pub const RUDE: Self = Self { rollback: 4, epoch: 3, ..Self::HOSTILE };
+    pub const RUDE: Self = Self { rollback: 4, epoch: 3, ..Self::LYING };
 }

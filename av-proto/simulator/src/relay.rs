@@ -103,13 +103,6 @@ impl Relay {
         self.lines.get(line).is_some_and(|line| line.open)
     }
 
-    /// Whether anything is under way on a connection, or waits in an inbox.
-    pub(crate) fn is_empty(&self) -> bool {
-        let in_flight = self.lines.iter().any(|line| !line.up.is_empty() || !line.down.is_empty());
-        let stored = self.accounts.values().any(|account| !account.entries.is_empty());
-        !in_flight && !stored && self.staged.is_empty() && self.held.is_empty()
-    }
-
     /// A device connects; the challenge is its first frame.
     pub(crate) fn open(&mut self, line: usize) -> Result<(), Violation> {
         self.nonces += 1;
@@ -326,6 +319,7 @@ impl Relay {
             ToRelay::Ack { inbox_epoch, sequence, .. } => {
                 if let Some(account) = device.and_then(|id| self.accounts.get_mut(&id))
                     && inbox_epoch == self.epoch
+                    && sequence <= account.next
                 {
                     account.acknowledged = account.acknowledged.max(sequence);
                     account.entries.retain(|entry| entry.sequence > sequence);

@@ -32,7 +32,7 @@ pub struct World {
     /// Milliseconds.
     clock: u64,
     trace: VecDeque<String>,
-    /// Devices that took in something the relay made up: it may have told them to forget a message.
+    /// Devices that took in something the relay made up, or an old store: what they send or should hear may be lost.
     deceived: Vec<bool>,
     /// The nonce of the genuine message that a device is taking in.
     in_hand: Option<Vec<u8>>,

@@ -29,15 +29,25 @@ where
     A: Aead,
 {
     /// Whether an inbox entry is the next one. One that was taken before is only acknowledged again.
+    ///
+    /// The first entry of a connection may name a later one as the one before it: then this store is an older copy,
+    /// whose successor acknowledged more (`PROTOCOL.md` section 9). What was taken in between is not in it; to insist
+    /// on it would end every connection for ever.
     pub(super) fn is_next(&mut self, entry: Entry) -> Result<bool, ConnectionError> {
         let taken = self.taken();
         if entry.sequence <= taken {
             return Ok(false);
         }
         let has_room = self.inbox.iter().any(Slot::is_empty);
-        if entry.previous > taken || !has_room {
+        let link = self.link.get_mut().ok_or(ConnectionError::Violation)?;
+        let is_first = !core::mem::replace(&mut link.has_entries, true);
+        let has_gap = entry.previous > taken;
+        if (has_gap && !is_first) || !has_room {
             // A gap, or more than the receive window: the next connection begins at the last acknowledgement.
             return Err(ConnectionError::Violation);
+        }
+        if has_gap {
+            self.notify(Event::InboxGap { taken, previous: entry.previous });
         }
         Ok(true)
     }

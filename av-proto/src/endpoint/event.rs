@@ -76,6 +76,14 @@ pub enum Event {
     Accepted(OutboxId),
     /// The relay does not take the message; it was dropped.
     Refused(OutboxId, RefusalCode),
+    /// The relay's inbox goes on behind what this device knows of: its store is an older copy, or the relay dropped
+    /// entries.
+    InboxGap {
+        /// The last entry that the store knows of.
+        taken: u64,
+        /// The entry after which the relay goes on.
+        previous: u64,
+    },
     /// Something came that this device did not take; beside the inbox cursor nothing changed.
     MessageRejected {
         /// Whom the relay names as its sender.

@@ -54,6 +54,8 @@ pub(super) struct Link {
     pub(super) sent: Option<Handshake>,
     /// The relay sent Welcome.
     pub(super) authenticated: bool,
+    /// An inbox entry came.
+    pub(super) has_entries: bool,
     /// The last sequence that was acknowledged here.
     pub(super) acknowledged: u64,
     pub(super) pong_due: bool,
@@ -71,6 +73,7 @@ impl Link {
             handshake_hash: channel.handshake_hash(),
             sent: None,
             authenticated: false,
+            has_entries: false,
             acknowledged: 0,
             pong_due: false,
             ping_due: false,

@@ -204,8 +204,6 @@ impl World {
                 if let Some(deceived) = self.deceived.get_mut(index) {
                     *deceived = true;
                 }
-                let id = self.device(index)?.id;
-                self.ledger.excuse_device(index, id, "the relay made up a frame");
             }
             return Ok(());
         }

@@ -141,14 +141,12 @@ impl World {
         let device = self.device(index)?;
         let backup = choices.below(device.backups());
         device.roll_back(backup);
-        let id = device.id;
         self.note(format!("{index} comes back from a backup"));
         self.count("rollback");
         // Until sessions heal by themselves, what the two write to each other may be lost from now on.
         if let Some(deceived) = self.deceived.get_mut(index) {
             *deceived = true;
         }
-        self.ledger.excuse_device(index, id, "a store came back from a backup");
         self.restart(index)
     }
 

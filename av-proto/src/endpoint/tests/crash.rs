@@ -92,3 +92,20 @@ fn the_agent_may_die_after_any_output() {
     let survived = (1..200).find(|after| main_job_with_a_crash(Side::Agent, *after));
     assert!(survived.is_some_and(|outputs| outputs > 20), "every output was tried: {survived:?}");
 }
+
+#[test]
+fn a_store_that_comes_back_from_a_backup_goes_on_where_the_relay_is() {
+    let mut world = World::talking();
+    let agent = world.agent.id();
+    let backup = world.agent.store.clone();
+    world.owner.send(&agent, "acknowledged, and not in the backup");
+    world.settle();
+    world.agent.store = backup;
+    world.agent.crash();
+    world.disconnect(Side::Agent);
+    world.connect(Side::Agent);
+    world.owner.send(&agent, "after it");
+    world.settle();
+    assert_eq!(world.agent.heard, ["acknowledged, and not in the backup", "after it"]);
+    assert!(world.agent.events.iter().any(|event| matches!(event, crate::Event::InboxGap { .. })));
+}
