@@ -203,15 +203,15 @@ impl Device {
 
     /// The store holds exactly what memory holds; asked of a device that has nothing left to say.
     pub(crate) fn check_store(&mut self) -> Result<(), Violation> {
+        // Generation and mark stand before the content of a stored record.
+        const HEAD: usize = 16;
         let mut stored = BTreeMap::new();
         for (bytes, sealed) in &self.store {
             let key = RecordKey::from_bytes(bytes).ok_or_else(|| Violation::new("a record of no kind"))?;
             let mut out = vec![0; sealed.len()];
             let record = self.seal.open(key, sealed, &mut out);
-            stored.insert(
-                *bytes,
-                record.map_err(|_| Violation::new("a stored record does not open"))?.to_vec(),
-            );
+            let record = record.map_err(|_| Violation::new("a stored record does not open"))?;
+            stored.insert(*bytes, record.get(HEAD..).unwrap_or_default().to_vec());
         }
         let memory = self.records();
         let keys: BTreeSet<_> = stored.keys().chain(memory.keys()).copied().collect();

@@ -1,11 +1,10 @@
 //! An endpoint, whatever its capacities: the simulated network holds them side by side.
 
-use av_proto::wire::frame::LinkKind;
 use av_proto::wire::statement::Verdict;
 use av_proto::wire::{DeviceId, Origin, Role};
 use av_proto::{
-    ApproveError, ConnectionError, Endpoint, EndpointError, EnrollOptions, InviteText, Now, OutboxId, Output,
-    Phase, RecordKey, RestoreError, Seal, SendError, Ticket,
+    ApproveError, Channel, ConnectionError, Endpoint, EndpointError, EnrollOptions, InviteText, Now,
+    OutboxId, Output, Phase, RecordKey, RestoreError, Seal, SendError, Ticket,
 };
 use rand_core::CryptoRng;
 
@@ -52,7 +51,7 @@ pub trait Machine {
     fn receive(&mut self, now: Now, rng: &mut dyn CryptoRng, frame: &[u8]) -> Result<(), ConnectionError>;
     fn poll(&mut self, now: Now) -> Option<Output<'_>>;
     fn tick(&mut self, now: Now);
-    fn connected(&mut self, kind: LinkKind);
+    fn connected(&mut self, channel: Channel<'_>) -> Result<(), ConnectionError>;
     fn disconnected(&mut self);
 
     fn found(&mut self, now: Now, rng: &mut dyn CryptoRng, origin: &Origin) -> Result<(), EndpointError>;
@@ -116,8 +115,8 @@ impl<const PEERS: usize, const SKIP: usize, const OUTBOX: usize, const INBOX: us
         Self::tick(self, now);
     }
 
-    fn connected(&mut self, kind: LinkKind) {
-        Self::connected(self, kind);
+    fn connected(&mut self, channel: Channel<'_>) -> Result<(), ConnectionError> {
+        Self::connected(self, channel)
     }
 
     fn disconnected(&mut self) {
@@ -125,7 +124,7 @@ impl<const PEERS: usize, const SKIP: usize, const OUTBOX: usize, const INBOX: us
     }
 
     fn found(&mut self, now: Now, rng: &mut dyn CryptoRng, origin: &Origin) -> Result<(), EndpointError> {
-        Self::found(self, now, rng, origin, "founder").map(drop)
+        Self::found(self, now, rng, origin, None, "founder").map(drop)
     }
 
     fn enroll(

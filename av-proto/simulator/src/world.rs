@@ -7,9 +7,8 @@ mod steps;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use av_proto::wire::frame::LinkKind;
 use av_proto::wire::{DeviceId, Origin, Role};
-use av_proto::{EnrollOptions, Event, Phase, RequestVerdict};
+use av_proto::{Channel, EnrollOptions, Event, Phase, RequestVerdict};
 
 use crate::device::Device;
 use crate::ledger::{Ledger, Violation};
@@ -152,9 +151,9 @@ impl World {
     }
 
     fn connect(&mut self, index: usize) -> Result<(), Violation> {
-        self.relay.open(index)?;
-        self.device(index)?.machine.connected(LinkKind::Tls);
-        Ok(())
+        let connected = self.device(index)?.machine.connected(Channel::Tls);
+        connected.map_err(|error| Violation::new(format!("connected: {error}")))?;
+        self.relay.open(index)
     }
 
     fn disconnect(&mut self, index: usize, heard: usize) -> Result<(), Violation> {

@@ -1,5 +1,6 @@
 //! Coming to rest: the network is kind again, and nothing may be left over.
 
+use av_proto::Phase;
 use av_proto::wire::DeviceId;
 
 use super::World;
@@ -61,7 +62,7 @@ impl World {
             let held = std::mem::take(&mut self.relay.held);
             self.relay.staged.extend(held);
             for index in 0..self.devices.len() {
-                if !self.relay.is_open(index) {
+                if !self.relay.is_open(index) && self.device(index)?.machine.phase() != Phase::Empty {
                     self.connect(index)?;
                     moved = true;
                 }
