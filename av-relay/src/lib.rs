@@ -14,6 +14,7 @@ mod audit_rls;
 mod bus;
 pub mod dev;
 mod drain;
+mod encoded;
 mod server;
 mod service;
 pub mod store;

@@ -221,7 +221,7 @@ pub(crate) fn sign(key: &SigningKey, purpose: SignaturePurpose, parts: &[&[u8]])
     Ok(Signature(key.sign(&signed_message(purpose, parts)?).to_bytes()))
 }
 
-pub(crate) fn encoded<T: minicbor::Encode<()>>(value: &T) -> Outcome<Vec<u8>> {
+pub(crate) fn encoded<T: av_wire::cbor::Encode>(value: &T) -> Outcome<Vec<u8>> {
     let mut buffer = vec![0; MAX_FRAME];
     Ok(av_wire::encode(value, &mut buffer)?.to_vec())
 }

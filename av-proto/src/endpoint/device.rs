@@ -115,8 +115,8 @@ impl Device {
                 let bundle = bundle.encode(&mut buffer)?;
                 let frame = ToRelay::Found {
                     code: [][..].into(),
-                    chain: founding.membership().chain().as_bytes().into(),
-                    bundle: bundle.into(),
+                    chain: founding.membership().chain().as_bytes(),
+                    bundle,
                     signature: *founding.signature(),
                 };
                 av_wire::encode(&frame, out)

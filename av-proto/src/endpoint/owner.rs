@@ -320,8 +320,7 @@ where
     fn queue_grant(&mut self, device_id: &DeviceId, len: usize) -> Result<(), ApproveError> {
         let id = self.next_outbox_id();
         let grant = self.scratch.get(..len).ok_or(ApproveError::Bug)?;
-        let call =
-            ToRelay::Approve { request: request_number(id), device_id: *device_id, grant: grant.into() };
+        let call = ToRelay::Approve { request: request_number(id), device_id: *device_id, grant };
         let slot = self.outbox.iter_mut().find(|slot| slot.is_empty()).ok_or(ApproveError::OutboxFull)?;
         put_frame(slot, id, About::Approve(*device_id), &call).map_err(|_| ApproveError::Bug)?;
         self.use_outbox_id();

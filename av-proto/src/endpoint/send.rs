@@ -112,8 +112,7 @@ where
         let message = self.scratch.get(..sealed.len).ok_or(SendError::Bug)?;
         let (header_blob, ciphertext) = message.split_at_checked(sealed.header_len).ok_or(SendError::Bug)?;
         let message_id = message_id(membership.tenant_id(), &own_id, to, header_blob, ciphertext);
-        let frame =
-            ToRelay::Send { recipient: *to, header_blob: header_blob.into(), ciphertext: ciphertext.into() };
+        let frame = ToRelay::Send { recipient: *to, header_blob, ciphertext };
         let id = OutboxId(self.meta.get().map_or(0, |meta| meta.next_outbox));
         let about = About::Message { peer: *to, message_id };
         let outbox = self.outbox.get_mut(free).ok_or(SendError::Bug)?;

@@ -47,7 +47,7 @@ where
         };
         let signed = sign_statement(device.identity.signing(), &statement, &mut self.scratch)
             .map_err(|_| EndpointError::Bug)?;
-        let call = ToRelay::PostStatement { request: request_number(id), statement: signed.into() };
+        let call = ToRelay::PostStatement { request: request_number(id), statement: signed };
         let slot = self.outbox.iter_mut().find(|slot| slot.is_empty()).ok_or(EndpointError::Full)?;
         put_frame(slot, id, About::Statement(*subject, verdict), &call).map_err(|_| EndpointError::Bug)?;
         self.use_outbox_id();

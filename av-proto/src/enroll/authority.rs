@@ -279,7 +279,7 @@ pub fn write_grant<'o>(
         serials,
     )?;
     let grant = Grant {
-        chain: chain.as_bytes().into(),
+        chain: chain.as_bytes(),
         origin: origin.as_str(),
         link_key: *link_key,
         next_link_key: *next_link_key,

@@ -131,7 +131,7 @@ fn write_prefix(state: &State, initiator: &[u8], out: &mut [u8]) -> Result<usize
         one_time_prekey: pending.one_time_prekey,
         kem_key: None,
         kem_ciphertext: None,
-        initiator: initiator.into(),
+        initiator,
     };
     let written = av_wire::encode(&prelude, rest).map_err(|_| RatchetError::Length)?.len();
     *len = u16::try_from(written).map_err(|_| RatchetError::Length)?.to_be_bytes();

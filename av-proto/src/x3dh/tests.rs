@@ -88,7 +88,7 @@ fn both_sides_agree_in_both_modes_with_and_without_a_one_time_key() {
         let prelude = prelude(&first.0);
         assert_eq!((prelude.generation, prelude.mode, prelude.signed_prekey), (1, mode, 1));
         assert_eq!(prelude.one_time_prekey, with_one_time.then_some(2));
-        assert_eq!(&prelude.initiator[..], b"the initiator's chain");
+        assert_eq!(prelude.initiator, b"the initiator's chain");
 
         let parameters = scene.of(&scene.b, &scene.a, mode);
         let mut b: Small =

@@ -1,8 +1,6 @@
 //! Prekeys, each signed by its device (`PROTOCOL.md` section 5).
 
-use minicbor::{Decode, Encode};
-
-use crate::canonical::{DecodeError, EncodeError};
+use crate::cbor::{DecodeError, EncodeError, array};
 use crate::ids::DeviceId;
 use crate::labels::SignaturePurpose;
 use crate::layout::Reader;
@@ -63,15 +61,15 @@ impl Prekey {
     }
 }
 
-/// A prekey record with its device's signature over device_id ‖ record, as received.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
-pub struct SignedPrekey {
-    /// The record, in [`Prekey`]'s layout.
-    #[cbor(n(0), with = "minicbor::bytes")]
-    pub record: [u8; Prekey::LEN],
-    /// Over device_id ‖ record.
-    #[n(1)]
-    pub signature: Signature,
+array! {
+    /// A prekey record with its device's signature over device_id ‖ record, as received.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct SignedPrekey {
+        /// The record, in [`Prekey`]'s layout.
+        pub record: [u8; Prekey::LEN],
+        /// Over device_id ‖ record.
+        pub signature: Signature,
+    }
 }
 
 impl SignedPrekey {
@@ -91,46 +89,14 @@ impl SignedPrekey {
     }
 }
 
-/// What an initiator needs of a responder: its signed prekey and, while there are any, a one-time prekey.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
-pub struct Bundle {
-    /// The current signed prekey.
-    #[n(0)]
-    pub signed: SignedPrekey,
-    /// A one-time prekey, handed out once; CBOR null when there is none left.
-    #[cbor(n(1), with = "written_null", has_nil)]
-    pub one_time: Option<SignedPrekey>,
-}
-
-/// Writes an absent value as null even in the last place, where the derived encoding would leave it out: a bundle
-/// is an array of two, as `frame.cddl` says.
-mod written_null {
-    use minicbor::decode::{Decode, Decoder};
-    use minicbor::encode::{Encode, Encoder, Write};
-
-    pub(super) fn encode<C, T: Encode<C>, W: Write>(
-        value: &Option<T>,
-        encoder: &mut Encoder<W>,
-        context: &mut C,
-    ) -> Result<(), minicbor::encode::Error<W::Error>> {
-        value.encode(encoder, context)
-    }
-
-    pub(super) fn decode<'b, C, T: Decode<'b, C>>(
-        decoder: &mut Decoder<'b>,
-        context: &mut C,
-    ) -> Result<Option<T>, minicbor::decode::Error> {
-        Option::decode(decoder, context)
-    }
-
-    /// Never left out.
-    pub(super) const fn is_nil<T>(_: &Option<T>) -> bool {
-        false
-    }
-
-    /// Left out is malformed.
-    pub(super) const fn nil<T>() -> Option<Option<T>> {
-        None
+array! {
+    /// What an initiator needs of a responder: its signed prekey and, while there are any, a one-time prekey.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct Bundle {
+        /// The current signed prekey.
+        pub signed: SignedPrekey,
+        /// A one-time prekey, handed out once; CBOR null when there is none left.
+        pub one_time: Option<SignedPrekey>,
     }
 }
 

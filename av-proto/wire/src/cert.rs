@@ -1,6 +1,6 @@
 //! A device certificate (`PROTOCOL.md` section 4.2).
 
-use crate::canonical::DecodeError;
+use crate::cbor::DecodeError;
 use crate::ids::{DeviceId, TenantId};
 use crate::layout::Reader;
 use crate::public::DevicePublic;

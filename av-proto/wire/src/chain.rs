@@ -1,9 +1,6 @@
 //! A certificate chain from a device to its tenant's root (`PROTOCOL.md` section 4.4).
 
-use minicbor::bytes::ByteSlice;
-use minicbor::decode::Decoder;
-
-use crate::canonical::{DecodeError, EncodeError};
+use crate::cbor::{Decode, DecodeError, Decoder, EncodeError, Encoder};
 use crate::cert::DeviceCert;
 use crate::hash::h256;
 use crate::ids::{DeviceId, TenantId};
@@ -184,46 +181,22 @@ impl<'b> Chain<'b> {
         if issuers_root != *root || issuers.len() >= MAX_CHAIN {
             return Err(EncodeError);
         }
-        let mut cursor = minicbor::encode::write::Cursor::new(&mut *buffer);
-        let mut encoder = minicbor::Encoder::new(&mut cursor);
-        let result =
-            encoder.array(2 + issuers.len() as u64).and_then(|e| e.bytes(root)).and_then(|e| e.bytes(first));
-        let mut encoder = result.map_err(|_| EncodeError)?;
-        for issuer in issuers {
-            encoder = encoder.bytes(issuer).map_err(|_| EncodeError)?;
-        }
-        let written = cursor.position();
-        buffer.get(..written).ok_or(EncodeError)
+        let mut encoder = Encoder::new(buffer);
+        encoder.array(2 + issuers.len() as u64);
+        encoder.bytes(root);
+        encoder.bytes(first);
+        issuers.iter().for_each(|issuer| encoder.bytes(issuer));
+        encoder.finish()
     }
 
     fn parts(&self) -> Result<([u8; 32], heapless::Vec<&'b [u8], MAX_CHAIN>), DecodeError> {
         let mut decoder = Decoder::new(self.bytes);
-        let count = decoder.array()?.ok_or(DecodeError)?;
-        let root: [u8; 32] = decoder.bytes()?.try_into().map_err(|_| DecodeError)?;
+        let count = decoder.array()?;
+        let root = Decode::decode(&mut decoder)?;
         let mut certs = heapless::Vec::new();
         for _ in 1..count {
-            let cert: &ByteSlice = decoder.decode()?;
-            certs.push(&cert[..]).map_err(|_| DecodeError)?;
+            certs.push(decoder.bytes()?).map_err(|_| DecodeError)?;
         }
-        if certs.is_empty() || !self.is_deterministic(&root, &certs) {
-            return Err(DecodeError);
-        }
-        Ok((root, certs))
-    }
-
-    /// Each length is written in its shortest form and nothing follows: the whole is as long as such an encoding must
-    /// be.
-    fn is_deterministic(&self, root: &[u8; 32], certs: &[&[u8]]) -> bool {
-        let item = |bytes: &[u8]| bytes.len() + head_len(bytes.len());
-        self.bytes.len() == 1 + item(root) + certs.iter().map(|cert| item(cert)).sum::<usize>()
-    }
-}
-
-/// Bytes of the head of a CBOR byte string of `len` bytes in its shortest form.
-const fn head_len(len: usize) -> usize {
-    match len {
-        0..=23 => 1,
-        24..=0xff => 2,
-        _ => 3,
+        if certs.is_empty() || !decoder.is_at_end() { Err(DecodeError) } else { Ok((root, certs)) }
     }
 }

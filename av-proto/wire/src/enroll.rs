@@ -1,8 +1,6 @@
 //! What an enrolling device sends (`PROTOCOL.md` section 4.1).
 
-use minicbor::bytes::ByteSlice;
-use minicbor::{Decode, Encode};
-
+use crate::cbor::array;
 use crate::hash::h256;
 use crate::labels::{self, SignaturePurpose};
 use crate::limits::{MAX_BUNDLE, SEALED_NAME};
@@ -10,27 +8,23 @@ use crate::public::DevicePublic;
 use crate::signature::{InvalidSignature, Signature, verify};
 use crate::{DecodeError, LookupHash};
 
-/// An enrollment request as received; only its parts' lengths may be believed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
-pub struct EnrollRequest<'b> {
-    /// Shows the relay that the device knows an invite, without showing the token.
-    #[cbor(n(0), with = "minicbor::bytes")]
-    pub lookup: [u8; 32],
-    /// [`DevicePublic`], 74 bytes.
-    #[cbor(n(1), with = "minicbor::bytes")]
-    pub device: [u8; DevicePublic::LEN],
-    /// [`Bundle`](crate::bundle::Bundle), at most [`MAX_BUNDLE`] bytes.
-    #[b(2)]
-    pub bundle: &'b ByteSlice,
-    /// Proposed name and platform under the invite's name key, [`SEALED_NAME`] bytes.
-    #[b(3)]
-    pub sealed_name: &'b ByteSlice,
-    /// Possession of the identity key: signature over the transcript.
-    #[n(4)]
-    pub pop: Signature,
-    /// Possession of the invite's token: MAC over the transcript, for the inviting device alone.
-    #[cbor(n(5), with = "minicbor::bytes")]
-    pub tag: [u8; 32],
+array! {
+    /// An enrollment request as received; only its parts' lengths may be believed.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct EnrollRequest<'b> {
+        /// Shows the relay that the device knows an invite, without showing the token.
+        pub lookup: [u8; 32],
+        /// [`DevicePublic`], 74 bytes.
+        pub device: [u8; DevicePublic::LEN],
+        /// [`Bundle`](crate::bundle::Bundle), at most [`MAX_BUNDLE`] bytes.
+        pub bundle: &'b [u8],
+        /// Proposed name and platform under the invite's name key, [`SEALED_NAME`] bytes.
+        pub sealed_name: &'b [u8],
+        /// Possession of the identity key: signature over the transcript.
+        pub pop: Signature,
+        /// Possession of the invite's token: MAC over the transcript, for the inviting device alone.
+        pub tag: [u8; 32],
+    }
 }
 
 /// 32 bytes, `t`: H256("av1 enroll", lookup ‖ DevicePublic ‖ u16 ‖ bundle ‖ u16 ‖ sealed name).

@@ -10,8 +10,7 @@ mod to_relay;
 pub use to_device::ToDevice;
 pub use to_relay::ToRelay;
 
-use minicbor::{Decode, Encode};
-
+use crate::cbor::{array, codes};
 use crate::code::RejectCode;
 use crate::ids::{DeviceId, Origin, TenantId};
 use crate::labels::SignaturePurpose;
@@ -22,46 +21,39 @@ pub const SUBPROTOCOL: &str = "av1";
 /// The path of the WebSocket door.
 pub const PATH: &str = "/v1/ws";
 
-/// A device's message number as its inbox gives it, and the code for which the device rejects it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
-pub struct Rejected {
-    /// The entry's sequence number.
-    #[n(0)]
-    pub sequence: u64,
-    /// Why.
-    #[n(1)]
-    pub code: RejectCode,
+array! {
+    /// A device's message number as its inbox gives it, and the code for which the device rejects it.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct Rejected {
+        /// The entry's sequence number.
+        pub sequence: u64,
+        /// Why.
+        pub code: RejectCode,
+    }
 }
 
-/// What protects the connection under the frames (`PROTOCOL.md` section 9).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
-#[cbor(index_only)]
-#[repr(u8)]
-pub enum LinkKind {
-    /// Nothing: on loopback only.
-    #[n(0)]
-    Plain = 0,
-    /// TLS up to the relay or to a proxy that it trusts.
-    #[n(1)]
-    Tls = 1,
-    /// The Noise link inside the connection.
-    #[n(2)]
-    Noise = 2,
+codes! {
+    /// What protects the connection under the frames (`PROTOCOL.md` section 9).
+    pub enum LinkKind {
+        /// Nothing: on loopback only.
+        Plain = 0,
+        /// TLS up to the relay or to a proxy that it trusts.
+        Tls = 1,
+        /// The Noise link inside the connection.
+        Noise = 2,
+    }
 }
 
-/// What became of a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
-#[cbor(index_only)]
-pub enum Fate {
-    /// The recipient acknowledged it.
-    #[n(1)]
-    Delivered,
-    /// Nobody fetched it in time.
-    #[n(2)]
-    Expired,
-    /// The recipient could not take it.
-    #[n(3)]
-    Rejected,
+codes! {
+    /// What became of a message.
+    pub enum Fate {
+        /// The recipient acknowledged it.
+        Delivered = 1,
+        /// Nobody fetched it in time.
+        Expired = 2,
+        /// The recipient could not take it.
+        Rejected = 3,
+    }
 }
 
 /// What `Authenticate` signs, for signer and verifier alike: link kind ‖ channel ‖ tenant_id ‖ device_id ‖

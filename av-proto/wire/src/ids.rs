@@ -1,8 +1,8 @@
 //! Identifiers: fixed-length, public, self-certifying where they can be.
 
 use core::fmt;
-use minicbor::{Decode, Encode};
 
+use crate::cbor::{Decode, DecodeError, Decoder, Encode, Encoder};
 use crate::hash::{h128, h256};
 use crate::labels;
 use crate::limits::MAX_ORIGIN;
@@ -10,9 +10,8 @@ use crate::limits::MAX_ORIGIN;
 macro_rules! identifier {
     ($(#[$doc:meta])* $name:ident, $len:literal) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
-        #[cbor(transparent)]
-        pub struct $name(#[cbor(n(0), with = "minicbor::bytes")] pub [u8; $len]);
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(pub [u8; $len]);
 
         impl $name {
             /// Its length in bytes.
@@ -26,6 +25,18 @@ macro_rules! identifier {
             /// An identifier from a slice of exactly its length.
             pub fn from_slice(bytes: &[u8]) -> Option<Self> {
                 bytes.try_into().ok().map(Self)
+            }
+        }
+
+        impl<'b> Decode<'b> for $name {
+            fn decode(decoder: &mut Decoder<'b>) -> Result<Self, DecodeError> {
+                Decode::decode(decoder).map(Self)
+            }
+        }
+
+        impl Encode for $name {
+            fn encode(&self, encoder: &mut Encoder<'_>) {
+                encoder.bytes(&self.0);
             }
         }
 

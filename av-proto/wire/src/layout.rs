@@ -1,6 +1,6 @@
 //! Fixed layouts: concatenated fields of fixed length (`PROTOCOL.md`, conventions).
 
-use crate::canonical::DecodeError;
+use crate::cbor::DecodeError;
 
 /// Concatenates the fields of a fixed layout into its `N` bytes. The lengths of all fields are constants, so a
 /// layout that does not add up shows in the first test that encodes it.

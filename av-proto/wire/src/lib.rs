@@ -1,7 +1,7 @@
 //! AV/1 on the wire: what a device and the relay both have to read, and nothing that is secret.
 //!
 //! ```text
-//! frame ──▶ bundle │ statement │ chain ──▶ cert ──▶ public ──▶ ids ──▶ hash, signature ──▶ labels
+//! frame ──▶ bundle │ statement │ chain ──▶ cert ──▶ public ──▶ ids ──▶ hash, signature ──▶ cbor, labels
 //! ```
 //!
 //! A module uses what stands to its right, never to its left. The relay depends on this crate alone:
@@ -13,7 +13,7 @@
 #![forbid(unsafe_code)]
 
 pub mod bundle;
-mod canonical;
+pub mod cbor;
 pub mod cert;
 pub mod chain;
 pub mod code;
@@ -31,7 +31,7 @@ pub mod public;
 pub mod signature;
 pub mod statement;
 
-pub use canonical::{DecodeError, EncodeError, decode, encode};
+pub use cbor::{DecodeError, EncodeError, decode, encode, encoded_len};
 pub use code::{RefusalCode, RejectCode};
 pub use ids::{DeviceId, Fingerprint, InboxEpoch, LookupHash, MessageId, Origin, TenantId};
 pub use list::List;

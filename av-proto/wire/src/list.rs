@@ -1,8 +1,6 @@
 //! A CBOR array of small items without an allocator: encoded from a slice, decoded lazily from the frame.
 
-use minicbor::decode::{Decoder, Error};
-use minicbor::encode::{Encoder, Write};
-use minicbor::{Decode, Encode};
+use crate::cbor::{Decode, DecodeError, Decoder, Encode, Encoder};
 
 /// A sequence of `T` inside a frame.
 ///
@@ -42,7 +40,7 @@ impl<'b, T> List<'b, T> {
     }
 }
 
-impl<'b, T: Copy + Decode<'b, ()>> List<'b, T> {
+impl<'b, T: Copy + Decode<'b>> List<'b, T> {
     /// The items in order.
     pub fn iter(&self) -> impl Iterator<Item = T> + 'b {
         let (items, encoded) = match self.inner {
@@ -51,42 +49,37 @@ impl<'b, T: Copy + Decode<'b, ()>> List<'b, T> {
         };
         let mut decoder = Decoder::new(encoded);
         items.iter().copied().chain(core::iter::from_fn(move || {
-            (decoder.position() < encoded.len()).then(|| decoder.decode().ok()).flatten()
+            if decoder.is_at_end() { None } else { T::decode(&mut decoder).ok() }
         }))
     }
 }
 
-impl<'b, T: Copy + Decode<'b, ()> + PartialEq> PartialEq for List<'b, T> {
+impl<'b, T: Copy + Decode<'b> + PartialEq> PartialEq for List<'b, T> {
     fn eq(&self, other: &Self) -> bool {
         self.iter().eq(other.iter())
     }
 }
 
-impl<'b, T: Copy + Decode<'b, ()> + Eq> Eq for List<'b, T> {}
+impl<'b, T: Copy + Decode<'b> + Eq> Eq for List<'b, T> {}
 
-impl<'b, C, T: Decode<'b, C>> Decode<'b, C> for List<'b, T> {
-    fn decode(decoder: &mut Decoder<'b>, context: &mut C) -> Result<Self, Error> {
-        let count = decoder.array()?.ok_or_else(|| Error::message("indefinite length"))?;
-        let start = decoder.position();
+impl<'b, T: Decode<'b>> Decode<'b> for List<'b, T> {
+    fn decode(decoder: &mut Decoder<'b>) -> Result<Self, DecodeError> {
+        let count = decoder.array()?;
+        let all = decoder.rest();
         for _ in 0..count {
-            let _: T = decoder.decode_with(context)?;
+            T::decode(decoder)?;
         }
-        let items = decoder.input().get(start..decoder.position()).ok_or_else(Error::end_of_input)?;
-        let len = usize::try_from(count).map_err(|_| Error::message("too many items"))?;
+        let items = all.get(..all.len() - decoder.rest().len()).ok_or(DecodeError)?;
+        let len = usize::try_from(count).map_err(|_| DecodeError)?;
         Ok(Self { inner: Inner::Encoded { items, len } })
     }
 }
 
-impl<'b, C, T: Copy + Encode<C> + Decode<'b, ()>> Encode<C> for List<'b, T> {
-    fn encode<W: Write>(
-        &self,
-        encoder: &mut Encoder<W>,
-        context: &mut C,
-    ) -> Result<(), minicbor::encode::Error<W::Error>> {
-        encoder.array(self.len() as u64)?;
+impl<'b, T: Copy + Encode + Decode<'b>> Encode for List<'b, T> {
+    fn encode(&self, encoder: &mut Encoder<'_>) {
+        encoder.array(self.len() as u64);
         for item in self.iter() {
-            item.encode(encoder, context)?;
+            item.encode(encoder);
         }
-        Ok(())
     }
 }

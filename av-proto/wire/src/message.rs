@@ -1,8 +1,6 @@
 //! A message's public layout: its id, its first bytes, the prelude (`PROTOCOL.md` sections 6 and 7).
 
-use minicbor::bytes::ByteSlice;
-use minicbor::{Decode, Encode};
-
+use crate::cbor::array;
 use crate::hash::h128;
 use crate::ids::{DeviceId, MessageId, TenantId};
 use crate::labels;
@@ -34,32 +32,26 @@ pub enum MessageType {
     WithPrelude = 2,
 }
 
-/// What lets a responder compute the session: `[gen, mode, EK, signed prekey id, one-time prekey id or null,
-/// KEM key id or null, KEM ciphertext or null, chain or device id]`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
-pub struct Prelude<'b> {
-    /// Generation: greater than every one that the responder accepted from this peer.
-    #[n(0)]
-    pub generation: u32,
-    /// 1 while the invite's psk lives, else 0.
-    #[n(1)]
-    pub mode: u8,
-    /// X25519 ephemeral key.
-    #[cbor(n(2), with = "minicbor::bytes")]
-    pub ephemeral: [u8; 32],
-    /// Which signed prekey of the responder.
-    #[n(3)]
-    pub signed_prekey: u32,
-    /// Which one-time prekey of the responder, if any.
-    #[n(4)]
-    pub one_time_prekey: Option<u32>,
-    /// Which KEM key of the responder; null in suites without a KEM.
-    #[n(5)]
-    pub kem_key: Option<u32>,
-    /// KEM ciphertext; null in suites without a KEM.
-    #[b(6)]
-    pub kem_ciphertext: Option<&'b ByteSlice>,
-    /// The initiator's chain in the first message to a peer that never opened one of ours, else its 16-byte id.
-    #[b(7)]
-    pub initiator: &'b ByteSlice,
+array! {
+    /// What lets a responder compute the session: `[gen, mode, EK, signed prekey id, one-time prekey id or null,
+    /// KEM key id or null, KEM ciphertext or null, chain or device id]`.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct Prelude<'b> {
+        /// Generation: greater than every one that the responder accepted from this peer.
+        pub generation: u32,
+        /// 1 while the invite's psk lives, else 0.
+        pub mode: u8,
+        /// X25519 ephemeral key.
+        pub ephemeral: [u8; 32],
+        /// Which signed prekey of the responder.
+        pub signed_prekey: u32,
+        /// Which one-time prekey of the responder, if any.
+        pub one_time_prekey: Option<u32>,
+        /// Which KEM key of the responder; null in suites without a KEM.
+        pub kem_key: Option<u32>,
+        /// KEM ciphertext; null in suites without a KEM.
+        pub kem_ciphertext: Option<&'b [u8]>,
+        /// The initiator's chain in the first message to a peer that never opened one of ours, else its 16-byte id.
+        pub initiator: &'b [u8],
+    }
 }

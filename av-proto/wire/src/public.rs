@@ -1,23 +1,19 @@
 //! A device's public identity (`PROTOCOL.md` sections 1 and 2).
 
-use minicbor::{Decode, Encode};
-
-use crate::canonical::DecodeError;
+use crate::cbor::{DecodeError, codes};
 use crate::hash::h256;
 use crate::ids::{DeviceId, Fingerprint};
 use crate::labels;
 use crate::limits::MIN_MAX_MESSAGE;
 
-/// What a device is in its tenant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
-#[cbor(index_only)]
-pub enum Role {
-    /// A person's device: invites, approves, revokes.
-    #[n(1)]
-    Owner,
-    /// A microcontroller or program: talks to owners.
-    #[n(2)]
-    Agent,
+codes! {
+    /// What a device is in its tenant.
+    pub enum Role {
+        /// A person's device: invites, approves, revokes.
+        Owner = 1,
+        /// A microcontroller or program: talks to owners.
+        Agent = 2,
+    }
 }
 
 impl Role {

@@ -1,17 +1,26 @@
 //! Ed25519, verified strictly (`PROTOCOL.md`, conventions), and the signed object `[kind, body, signature]`.
 
 use ed25519_dalek::VerifyingKey;
-use minicbor::bytes::ByteSlice;
-use minicbor::{Decode, Encode};
 
-use crate::canonical::{DecodeError, EncodeError};
+use crate::cbor::{Decode, DecodeError, Decoder, Encode, EncodeError, Encoder, array, codes};
 use crate::labels::SignaturePurpose;
 use crate::limits::MAX_SIGNED_BODY;
 
 /// 64 bytes: an Ed25519 signature.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
-#[cbor(transparent)]
-pub struct Signature(#[cbor(n(0), with = "minicbor::bytes")] pub [u8; 64]);
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Signature(pub [u8; 64]);
+
+impl<'b> Decode<'b> for Signature {
+    fn decode(decoder: &mut Decoder<'b>) -> Result<Self, DecodeError> {
+        Decode::decode(decoder).map(Self)
+    }
+}
+
+impl Encode for Signature {
+    fn encode(&self, encoder: &mut Encoder<'_>) {
+        encoder.bytes(&self.0);
+    }
+}
 
 /// A signature does not verify, a key is not canonical, or what was signed is too long. One error for all: a
 /// peer never learns which.
@@ -96,38 +105,33 @@ pub(crate) fn canonical_key(key: &[u8; 32]) -> Result<VerifyingKey, InvalidSigna
     VerifyingKey::from_bytes(key).map_err(|_| InvalidSignature)
 }
 
-/// A signed object as received: `[kind, body, signature]`, not yet verified.
-///
-/// The signature covers the body's bytes as received, never a re-encoding.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
-pub struct Unverified<'b> {
-    /// What the body is; each kind has a signature purpose of its own.
-    #[n(0)]
-    pub kind: SignedKind,
-    /// The body, in the fixed layout of its kind.
-    #[b(1)]
-    pub body: &'b ByteSlice,
-    /// Over the body.
-    #[n(2)]
-    pub signature: Signature,
+array! {
+    /// A signed object as received: `[kind, body, signature]`, not yet verified.
+    ///
+    /// The signature covers the body's bytes as received, never a re-encoding.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct Unverified<'b> {
+        /// What the body is; each kind has a signature purpose of its own.
+        pub kind: SignedKind,
+        /// The body, in the fixed layout of its kind.
+        pub body: &'b [u8],
+        /// Over the body.
+        pub signature: Signature,
+    }
 }
 
-/// The kinds of signed objects.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
-#[cbor(index_only)]
-pub enum SignedKind {
-    /// A device certificate.
-    #[n(1)]
-    Cert,
-    /// A revocation.
-    #[n(2)]
-    Revocation,
-    /// A suspension.
-    #[n(3)]
-    Suspension,
-    /// A resumption.
-    #[n(4)]
-    Resumption,
+codes! {
+    /// The kinds of signed objects.
+    pub enum SignedKind {
+        /// A device certificate.
+        Cert = 1,
+        /// A revocation.
+        Revocation = 2,
+        /// A suspension.
+        Suspension = 3,
+        /// A resumption.
+        Resumption = 4,
+    }
 }
 
 impl SignedKind {

@@ -1,6 +1,6 @@
 //! Signed statements of owners: revocation, suspension, resumption (`PROTOCOL.md` section 4.5).
 
-use crate::canonical::{DecodeError, EncodeError};
+use crate::cbor::{DecodeError, EncodeError};
 use crate::hash::h128;
 use crate::ids::{DeviceId, TenantId};
 use crate::labels;

@@ -15,6 +15,7 @@ use av_wire::statement::{Statement, Verdict};
 use av_wire::{List, encode};
 use ed25519_dalek::{Signer, SigningKey};
 
+use crate::encoded::encoded;
 use crate::service::Authentication;
 
 /// Seconds since 1970 in what is signed; the relay goes by its own clock.
@@ -33,7 +34,7 @@ pub(crate) fn sign(key: &SigningKey, purpose: SignaturePurpose, parts: &[&[u8]])
 /// A signed object of this kind.
 pub(crate) fn signed_object(key: &SigningKey, kind: SignedKind, body: &[u8]) -> Vec<u8> {
     let signature = sign(key, kind.purpose(), &[body]);
-    minicbor::to_vec(Unverified { kind, body: body.into(), signature }).unwrap()
+    encoded(&Unverified { kind, body, signature })
 }
 
 /// A device, and the chain that certifies it once it has one.
@@ -77,7 +78,7 @@ impl TestDevice {
             signed: self.prekey(PrekeyKind::Signed, 1),
             one_time: Some(self.prekey(PrekeyKind::OneTime, 2)),
         };
-        minicbor::to_vec(bundle).unwrap()
+        encoded(&bundle)
     }
 
     /// Its request to be enrolled with an invite, as sent.
@@ -89,12 +90,12 @@ impl TestDevice {
         let request = EnrollRequest {
             lookup: *lookup,
             device,
-            bundle: bundle.as_slice().into(),
-            sealed_name: sealed_name.as_slice().into(),
+            bundle: &bundle,
+            sealed_name: &sealed_name,
             pop: sign(&self.key, SignaturePurpose::Enroll, &[&transcript.0]),
             tag: random(),
         };
-        minicbor::to_vec(request).unwrap()
+        encoded(&request)
     }
 
     /// The chain by which this device, as an issuer, certifies another.
@@ -109,14 +110,14 @@ impl TestDevice {
     /// A grant with this chain. The tag is the enrolling device's business.
     pub(crate) fn grant(chain: &[u8]) -> Vec<u8> {
         let grant = Grant {
-            chain: chain.into(),
+            chain,
             origin: super::ORIGIN,
             link_key: [0; 32],
             next_link_key: [0; 32],
             serials: List::new(&[]),
             tag: random(),
         };
-        minicbor::to_vec(grant).unwrap()
+        encoded(&grant)
     }
 
     /// Proof that it took up the grant with this chain for this request.

@@ -11,6 +11,7 @@ use super::heartbeat::Heartbeat;
 use super::socket::Socket;
 use crate::bus::{CloseReason, Line, Presence};
 use crate::drain::Drain;
+use crate::encoded::encoded;
 use crate::service::{Actor, Authentication, Enrollment, Refusal, Relay};
 
 /// To say who one is, or to ask for an approval. A handshake is one round trip; this is for slow radios.
@@ -102,7 +103,7 @@ impl Handshake<'_> {
                 return Ok(Some(Authenticated { actor, receive_window, ping_period }));
             }
             ToRelay::Enroll { request } => {
-                let encoded = minicbor::to_vec(request).map_err(|_| End::Malformed)?;
+                let encoded = encoded(&request);
                 let enrollment = self.relay.enroll(&request, &encoded).await.map_err(refused)?;
                 self.answer_enrollment(enrollment).await?;
             }

@@ -10,6 +10,7 @@ use hyper_tungstenite::tungstenite::{Bytes, Error, Message};
 use tokio::time::timeout;
 
 use super::end::End;
+use crate::encoded::encoded;
 
 /// A frame of 64 KiB at 26 kbit/s. Who reads slower cannot keep up with an inbox.
 const WRITE_DEADLINE: Duration = Duration::from_secs(20);
@@ -44,7 +45,7 @@ impl Socket {
 
     /// Writes a frame out. Not cancel safe: a frame that is half out cannot be followed by another.
     pub(super) async fn send(&mut self, frame: &ToDevice<'_>) -> Result<(), End> {
-        let bytes = minicbor::to_vec(frame).map_err(|_| End::Gone)?;
+        let bytes = encoded(frame);
         match timeout(WRITE_DEADLINE, self.stream.send(Message::binary(bytes))).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) => Err(End::Gone),

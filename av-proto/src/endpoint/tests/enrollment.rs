@@ -211,8 +211,7 @@ fn takes(world: &mut World, grant: &[u8]) -> bool {
     let challenge = av_wire::encode(&challenge, &mut buffer).expect("room").to_vec();
     world.receive(Side::Agent, &challenge).expect("a challenge");
     world.agent.drain_unheard();
-    let granted =
-        av_wire::encode(&ToDevice::Granted { grant: grant.into() }, &mut buffer).expect("room").to_vec();
+    let granted = av_wire::encode(&ToDevice::Granted { grant }, &mut buffer).expect("room").to_vec();
     world.agent.events.clear();
     world.receive(Side::Agent, &granted).expect("an allowed frame");
     world.agent.drain_unheard();

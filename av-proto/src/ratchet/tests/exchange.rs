@@ -154,7 +154,7 @@ fn a_header_blob_comes_apart_into_its_fields() {
     let (mut a, _, first): (Small, Small, _) = unopened_pair(1);
     let blob = HeaderBlob::parse(&first.header_blob).expect("parses");
     assert_eq!(blob.prelude_bytes.len() + 2 + 2 + 24 + 56, first.header_blob.len());
-    assert_eq!(&blob.prelude.expect("a first message has one").initiator[..], INITIATOR);
+    assert_eq!(blob.prelude.expect("a first message has one").initiator, INITIATOR);
     assert_eq!((blob.suite, blob.nonce.len(), blob.header_ct.len()), (1, 24, 56));
     assert_ne!(blob.nonce, HeaderBlob::parse(&a.send(b"").header_blob).expect("parses").nonce);
 }

@@ -102,7 +102,7 @@ fn codes_and_kinds_are_the_numbers_of_the_rules() {
 
 /// The names of the fields that the source declares behind `head`, up to the brace that closes them.
 fn declared(source: &'static str, head: &str, indent: &str) -> Vec<&'static str> {
-    let lines = source.lines().skip_while(|line| !line.starts_with(head)).skip(1);
+    let lines = source.lines().skip_while(|line| !line.contains(head)).skip(1);
     let closing = std::format!("{indent}}}");
     let fields = lines.take_while(|line| !line.starts_with(&closing));
     fields
@@ -123,8 +123,8 @@ fn fields_have_the_names_of_the_code_in_its_order() {
     ] {
         for frame in rules.frames(direction) {
             let fields = rules.fields(&std::format!("{direction}.{frame}"));
-            let head = std::format!("    {frame} {{");
-            assert_eq!(declared(source, &head, "    "), fields, "{direction}.{frame}");
+            let head = std::format!("=> {frame} {{");
+            assert_eq!(declared(source, &head, "        "), fields, "{direction}.{frame}");
         }
     }
     for (name, source) in [
@@ -138,7 +138,7 @@ fn fields_have_the_names_of_the_code_in_its_order() {
     ] {
         let fields = rules.fields(name);
         assert!(!fields.is_empty());
-        assert_eq!(declared(source, &std::format!("pub struct {name}"), ""), fields, "{name}");
+        assert_eq!(declared(source, &std::format!("pub struct {name}"), "    "), fields, "{name}");
     }
 }
 

@@ -36,10 +36,10 @@ fn every_signed_part_of_a_request_counts() {
     }
     let mut bundle = request.bundle.to_vec();
     bundle[20] ^= 1;
-    refused(&EnrollRequest { bundle: (&bundle[..]).into(), ..request });
+    refused(&EnrollRequest { bundle: (&bundle[..]), ..request });
     let mut name = request.sealed_name.to_vec();
     name[103] ^= 1;
-    refused(&EnrollRequest { sealed_name: (&name[..]).into(), ..request });
+    refused(&EnrollRequest { sealed_name: (&name[..]), ..request });
     refused(&EnrollRequest { pop: Signature([0; 64]), ..request });
     // The tag is for the inviting device alone, which checks it against the same transcript.
     assert!(EnrollRequest { tag: [0; 32], ..request }.verify_possession().is_ok());

@@ -103,7 +103,7 @@ fn layout_subjects() -> Vec<Subject> {
             name: String::from("DeviceCert"),
             genuine: cert.to_bytes().to_vec(),
             decode: Box::new(move |bytes| {
-                let object = Unverified { body: bytes.into(), ..Unverified::decode(&signed).unwrap() };
+                let object = Unverified { body: bytes, ..Unverified::decode(&signed).unwrap() };
                 let value = DeviceCert::from_unverified(&object).ok()?;
                 Some((value == cert, value.to_bytes().to_vec()))
             }),
@@ -116,7 +116,7 @@ fn layout_subjects() -> Vec<Subject> {
         let genuine = Unverified::decode(&signed).unwrap().body.to_vec();
         let decode = move |bytes: &[u8]| {
             let genuine = Unverified::decode(&signed).unwrap();
-            let object = Unverified { body: bytes.into(), ..genuine };
+            let object = Unverified { body: bytes, ..genuine };
             let mutant = Statement::from_unverified(&object).ok()?;
             Some((mutant == Statement::from_unverified(&genuine).unwrap(), mutant.body().unwrap().to_vec()))
         };

@@ -23,8 +23,8 @@ fn a_deliver_frame_is_at_most_its_overhead_larger_than_the_message() {
         sequence: u64::MAX,
         previous: u64::MAX,
         sender: DeviceId([0xff; 16]),
-        header_blob: (&header[..]).into(),
-        ciphertext: (&body[..]).into(),
+        header_blob: (&header[..]),
+        ciphertext: (&body[..]),
         received_at: u64::MAX,
     };
     let overhead = encoded(&deliver).len() - header.len() - body.len();
@@ -63,7 +63,7 @@ fn the_fullest_calls_fit_into_a_frame() {
     let serials = [OwnerSerial { owner: DeviceId([9; 16]), serial: u64::MAX }; MAX_OWNERS];
     let (chain, origin) = (tenant.chain(4), "a".repeat(MAX_ORIGIN));
     let grant =
-        Grant { chain: (&chain[..]).into(), origin: &origin, serials: List::new(&serials), ..tenant.grant() };
+        Grant { chain: (&chain[..]), origin: &origin, serials: List::new(&serials), ..tenant.grant() };
     assert_eq!(chain.len(), MAX_CHAIN_BYTES);
     assert!(encoded(&grant).len() <= 2_048, "a grant fits into the smallest device's buffer");
 }

@@ -7,7 +7,6 @@ use std::vec;
 use std::vec::Vec;
 
 use ed25519_dalek::{Signer, SigningKey};
-use minicbor::bytes::ByteSlice;
 
 use super::cbor::Node;
 use crate::bundle::{Bundle, Prekey, PrekeyKind, SignedPrekey};
@@ -32,15 +31,15 @@ pub(super) fn pattern<const N: usize>(first: u8) -> [u8; N] {
 }
 
 /// The bytes of `value`, encoded.
-pub(super) fn encoded<T: minicbor::Encode<()>>(value: &T) -> Vec<u8> {
+pub(super) fn encoded<T: crate::cbor::Encode>(value: &T) -> Vec<u8> {
     // Most values are small, and clearing a whole frame each time would be most of the work.
     let sizes = [1_536, 2 * crate::limits::MAX_FRAME];
     let fitting = |size| crate::encode(value, &mut vec![0; size]).ok().map(<[u8]>::to_vec);
     sizes.into_iter().find_map(fitting).unwrap()
 }
 
-fn leak(bytes: Vec<u8>) -> &'static ByteSlice {
-    <&ByteSlice>::from(&*bytes.leak())
+fn leak(bytes: Vec<u8>) -> &'static [u8] {
+    bytes.leak()
 }
 
 /// A device with the identity key of a seed.
@@ -116,7 +115,7 @@ pub(super) fn certify(key: &SigningKey, issuer: DeviceId, tenant_id: TenantId, s
 
 pub(super) fn signed_object(key: &SigningKey, kind: SignedKind, body: &[u8]) -> Vec<u8> {
     let signature = sign(key, kind.purpose(), &[body]);
-    encoded(&Unverified { kind, body: body.into(), signature })
+    encoded(&Unverified { kind, body, signature })
 }
 
 /// A chain of these parts, whether it is valid or not.

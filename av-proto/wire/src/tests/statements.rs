@@ -56,7 +56,7 @@ fn a_revocation_keeps_up_to_its_limit() {
     let count = longer.len() - 16 * MAX_KEEP - 2;
     longer[count..count + 2].copy_from_slice(&65_u16.to_be_bytes());
     longer.extend([7; 16]);
-    let object = Unverified { body: (&longer[..]).into(), ..read };
+    let object = Unverified { body: (&longer[..]), ..read };
     assert_eq!(Statement::from_unverified(&object), Err(DecodeError));
 }
 

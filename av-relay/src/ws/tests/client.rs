@@ -11,6 +11,7 @@ use tokio_tungstenite::tungstenite::{self, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 use super::Server;
+use crate::encoded::encoded;
 use crate::testing::{ORIGIN, Tenant, TestDevice, soon};
 
 pub(super) struct Client {
@@ -75,7 +76,7 @@ impl Client {
     }
 
     pub(super) async fn send(&mut self, frame: &ToRelay<'_>) {
-        self.send_raw(Message::binary(minicbor::to_vec(frame).unwrap())).await;
+        self.send_raw(Message::binary(encoded(frame))).await;
     }
 
     pub(super) async fn send_raw(&mut self, message: Message) {

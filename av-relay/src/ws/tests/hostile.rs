@@ -14,6 +14,7 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::Server;
 use super::client::{Client, decode, request};
+use crate::encoded::encoded;
 use crate::testing::{Tenant, TestDevice, random};
 
 #[tokio::test]
@@ -21,7 +22,7 @@ async fn garbled_frames_end_the_connection_with_a_code() {
     let server = Server::start().await;
     let tenant = Tenant::founded(&server.relay).await;
     let (mut bystander, _) = Client::authenticated(&server, &tenant, &tenant.owner).await;
-    let call = minicbor::to_vec(ToRelay::ListInvites { request: 1 }).unwrap();
+    let call = encoded(&ToRelay::ListInvites { request: 1 });
     let mut longer = call.clone();
     longer.push(0);
     let hostile: [&[u8]; 6] =
