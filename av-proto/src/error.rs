@@ -16,6 +16,8 @@ pub enum X3dhError {
     Suite,
     /// The prelude contradicts what the responder knows: its mode, generation or kind of one-time key.
     Prelude,
+    /// The signed prekey is too old, or older than one seen before.
+    Stale,
     /// A key is of small order.
     Agreement,
 }
@@ -58,6 +60,7 @@ impl fmt::Display for X3dhError {
             Self::Oneself => "a device has no session with itself",
             Self::Suite => "the devices share no cipher suite that this build speaks",
             Self::Prelude => "the first message contradicts what is known of its sender",
+            Self::Stale => "the peer's published keys are too old",
             Self::Agreement => "a public key is of small order",
         })
     }

@@ -62,6 +62,10 @@ pub const MAX_GENERATION_JUMP: u32 = 1 << 20;
 // The shortest initiator field is an id, so the largest stands in the bound above.
 const _: () = assert!(DeviceId::LEN < MAX_CHAIN_BYTES);
 
+/// Seconds: the oldest signed prekey that an initiator with a clock uses. A device rotates weekly; the rest is for one
+/// that was switched off (`PROTOCOL.md` section 5).
+pub const MAX_PREKEY_AGE: u64 = 5 * 7 * 24 * 3_600;
+
 /// Bytes by which a record's buffer is larger than the largest `Deliver` frame: what a frame's record holds beside
 /// the frame, and its seal. That it is enough is checked at compile time.
 pub const RECORD_OVERHEAD: usize = 128;

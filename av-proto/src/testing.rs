@@ -7,6 +7,7 @@ mod pipe;
 
 pub use pipe::NoisePipe;
 
+use av_wire::bundle::{Bundle, PrekeyKind, SignedPrekey};
 use av_wire::frame::{ToDevice, ToRelay};
 use av_wire::message::message_id;
 use av_wire::{DeviceId, InboxEpoch, TenantId};
@@ -16,6 +17,8 @@ use heapless::{Deque, Vec};
 pub const FRAME: usize = 4_224;
 /// Inbox entries that it holds at a time.
 const ENTRIES: usize = 16;
+/// Prekeys of a device that it keeps.
+const PREKEYS: usize = 16;
 /// Answers that wait to be fetched.
 const ANSWERS: usize = 8;
 
@@ -47,6 +50,8 @@ struct Known {
     acknowledged: u64,
     /// The last entry that went out on this connection.
     delivered: u64,
+    /// Published and not handed out; the newest signed prekey stays.
+    prekeys: Vec<SignedPrekey, PREKEYS>,
 }
 
 /// Calls `found` with each secret in an opened record, so that a test can search for it where it must not be.
@@ -83,6 +88,7 @@ impl Known {
         next_sequence: 1,
         acknowledged: 0,
         delivered: 0,
+        prekeys: Vec::new(),
     };
 }
 
@@ -195,7 +201,8 @@ impl PostOffice {
     /// [`Undeliverable`].
     pub fn accept(&mut self, side: Side, frame: &[u8]) -> Result<(), Undeliverable> {
         match av_wire::decode(frame).map_err(|_| Undeliverable)? {
-            ToRelay::Found { chain, .. } => {
+            ToRelay::Found { chain, bundle, .. } => {
+                self.publish_bundle(Side::Owner, bundle)?;
                 let cert = av_wire::chain::Chain::new(chain).claimed().map_err(|_| Undeliverable)?;
                 self.tenant = Some(cert.tenant_id);
                 self.owner.device_id = Some(cert.device_id());
@@ -204,6 +211,7 @@ impl PostOffice {
             ToRelay::Enroll { request } => {
                 let device = av_wire::DevicePublic::from_bytes(&request.device).map_err(|_| Undeliverable)?;
                 self.agent.device_id = Some(device.device_id());
+                self.publish_bundle(Side::Agent, request.bundle)?;
                 self.enroll = Some(Frame::from_slice(frame).map_err(|_| Undeliverable)?);
                 match self.grant.clone() {
                     Some(grant) => self.answer(side, &ToDevice::Granted { grant: grant[..].into() }),
@@ -277,9 +285,40 @@ impl PostOffice {
                 }
                 Ok(())
             }
+            ToRelay::PublishPrekeys { request, prekeys } => {
+                prekeys.iter().try_for_each(|prekey| self.publish(side, &prekey))?;
+                self.answer(side, &ToDevice::Done { request })
+            }
+            ToRelay::FetchBundle { request, device_id, one_time } => {
+                let of = if self.owner.device_id == Some(device_id) { Side::Owner } else { Side::Agent };
+                let bundle = self.hand_out(of, one_time).ok_or(Undeliverable)?;
+                self.answer(side, &ToDevice::Bundle { request, chain: &[], bundle })
+            }
             ToRelay::Ping => self.answer(side, &ToDevice::Pong),
             _ => Ok(()),
         }
+    }
+
+    /// The one-time prekey of an enrollment is the approving owner's, and is not handed out again.
+    fn publish_bundle(&mut self, side: Side, bundle: &[u8]) -> Result<(), Undeliverable> {
+        let bundle = Bundle::decode(bundle).map_err(|_| Undeliverable)?;
+        self.publish(side, &bundle.signed)
+    }
+
+    fn publish(&mut self, side: Side, prekey: &SignedPrekey) -> Result<(), Undeliverable> {
+        let prekeys = &mut self.known(side).prekeys;
+        if is_signed(prekey) {
+            prekeys.retain(|known| !is_signed(known));
+        }
+        prekeys.retain(|known| known.record != prekey.record);
+        prekeys.push(*prekey).map_err(|_| Undeliverable)
+    }
+
+    fn hand_out(&mut self, of: Side, one_time: bool) -> Option<Bundle> {
+        let prekeys = &mut self.known(of).prekeys;
+        let signed = *prekeys.iter().find(|prekey| is_signed(prekey))?;
+        let first = prekeys.iter().position(|prekey| !is_signed(prekey)).filter(|_| one_time);
+        Some(Bundle { signed, one_time: first.map(|index| prekeys.remove(index)) })
     }
 
     fn deliver<'f>(
@@ -303,6 +342,10 @@ impl Default for PostOffice {
     fn default() -> Self {
         Self::new()
     }
+}
+
+fn is_signed(prekey: &SignedPrekey) -> bool {
+    prekey.record.first() == Some(&(PrekeyKind::Signed as u8))
 }
 
 fn encode(frame: &ToDevice<'_>) -> Result<Frame, Undeliverable> {

@@ -133,7 +133,7 @@ fn nothing_but_enrollment_is_heard_before_authentication() -> Outcome {
     let (header, body) = (random::<82>()?, random::<48>()?);
     for frame in [
         ToRelay::ListPending { request: 1 },
-        ToRelay::FetchBundle { request: 1, device_id },
+        ToRelay::FetchBundle { request: 1, device_id, one_time: true },
         ToRelay::FetchCerts { request: 1, device_id },
         ToRelay::Reject { request: 1, device_id: tenant.pending.id() },
         ToRelay::Send { recipient: device_id, header_blob: header[..].into(), ciphertext: body[..].into() },

@@ -61,6 +61,17 @@ pub enum Event {
     RejectionFailed(DeviceId, RefusalCode),
     /// A device that this owner approved took up its certificate.
     PeerActive(DeviceId),
+    /// A session with the peer began, and its hello is under way.
+    SessionStarted {
+        /// With whom.
+        peer: DeviceId,
+        /// Whether a one-time prekey went into it. Without one, who steals the peer's signed prekey later can read the
+        /// messages that are sent before the peer's first answer.
+        one_time_key: bool,
+    },
+    /// No session began: the relay gave no prekeys for the peer, or they are not its own, too old, or of no suite that
+    /// both speak.
+    SessionFailed(DeviceId),
     /// The first message of the peer opened: both sides hold the same session.
     PeerConfirmed(DeviceId),
     /// The relay published this device's statement.

@@ -17,6 +17,7 @@
 //! ```
 
 mod begin;
+mod calls;
 mod device;
 mod entries;
 mod error;
@@ -31,6 +32,7 @@ mod output;
 mod owner;
 mod peer;
 mod poll;
+mod prekeys;
 mod receive;
 mod restore;
 #[cfg(any(test, feature = "testing"))]
@@ -63,12 +65,13 @@ use crate::enroll::{Invite, Membership};
 use crate::keys::Prekeys;
 use crate::limits::{EVENTS, INVITES, ONE_TIME_PREKEYS, PENDING_REQUESTS, RECORD_OVERHEAD};
 use crate::record::{self, Tally};
+use calls::{CALLS, Call};
 use device::Device;
 use inbox::InboxEntry;
 use link::Link;
 use meta::Meta;
 use outbox::OutboxEntry;
-use owner::{Call, PendingRequest};
+use owner::PendingRequest;
 use peer::Peer;
 use slot::{Held, Slot};
 
@@ -95,7 +98,7 @@ pub struct Endpoint<
     tally: Tally,
     // What follows is not stored.
     link: Held<Link>,
-    calls: Vec<Call, { owner::CALLS }>,
+    calls: Vec<Call, CALLS>,
     requests: Vec<PendingRequest, PENDING_REQUESTS>,
     events: Deque<Event, EVENTS>,
     timer: Option<u64>,

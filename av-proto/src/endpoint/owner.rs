@@ -10,38 +10,18 @@ use heapless::{String, Vec};
 use rand_core::CryptoRng;
 
 use super::Endpoint;
+use super::calls::CallAbout;
 use super::error::{ApproveError, EndpointError};
 use super::event::{Event, RequestVerdict, RequestView, Standing};
 use super::outbox::{About, request_number};
 use super::peer::{Context, Peer, kind};
-use super::send::{encode_into, put_frame};
+use super::send::put_frame;
 use super::slot::Slot;
 use crate::Now;
 use crate::crypto::Aead;
 use crate::enroll::{Claim, Invite, InviteState, VerifiedRequest, certify, write_grant};
 use crate::invite::InviteText;
 use crate::keys::Secret;
-
-/// Calls under way that are not worth storing: a restart forgets them with what they asked for.
-pub(super) const CALLS: usize = 4;
-/// Numbers of such calls; durable calls count from 1, and answers match within one connection.
-pub(super) const FIRST_CALL: u32 = 0x8000_0000;
-/// Bytes of the largest such call.
-const CALL_FRAME: usize = 64;
-
-/// A call that is not stored.
-pub(super) struct Call {
-    request: u32,
-    about: CallAbout,
-    pub(super) frame: Vec<u8, CALL_FRAME>,
-    pub(super) transmitted: bool,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum CallAbout {
-    CreateInvite(LookupHash),
-    ListPending,
-}
 
 /// A request that can be approved.
 pub(super) struct PendingRequest {
@@ -99,57 +79,21 @@ where
     /// [`EndpointError::NotActive`].
     pub fn list_pending(&mut self) -> Result<(), EndpointError> {
         self.require_owner()?;
-        if self.calls.iter().any(|call| call.about == CallAbout::ListPending) {
-            return Ok(());
-        }
         self.call(CallAbout::ListPending, |request| ToRelay::ListPending { request })
     }
 
-    fn call<'f>(
-        &mut self,
-        about: CallAbout,
-        frame: impl FnOnce(u32) -> ToRelay<'f>,
-    ) -> Result<(), EndpointError> {
-        let request = FIRST_CALL | self.calls_made;
-        let mut call = Call { request, about, frame: Vec::new(), transmitted: false };
-        encode_into(&mut call.frame, &frame(request)).map_err(|_| EndpointError::Bug)?;
-        self.calls.push(call).map_err(|_| EndpointError::Full)?;
-        self.calls_made = (self.calls_made + 1) % FIRST_CALL;
-        Ok(())
-    }
-
-    fn take_call(&mut self, request: u32) -> Option<CallAbout> {
-        let index = self.calls.iter().position(|call| call.request == request)?;
-        Some(self.calls.remove(index).about)
-    }
-
-    pub(super) fn ephemeral_call_done(&mut self, request: u32) {
-        match self.take_call(request) {
-            Some(CallAbout::CreateInvite(lookup_hash)) => self.notify(Event::InviteReady(lookup_hash)),
-            Some(CallAbout::ListPending) => self.notify(Event::PendingListed),
-            None => {}
+    pub(super) fn invite_failed(&mut self, lookup_hash: LookupHash, code: RefusalCode) {
+        let is_its =
+            |slot: &&mut Slot<Invite>| slot.get().is_some_and(|invite| invite.lookup_hash() == lookup_hash);
+        if let Some(slot) = self.invites.iter_mut().find(is_its) {
+            slot.clear();
         }
-    }
-
-    pub(super) fn ephemeral_call_failed(&mut self, request: u32, code: RefusalCode) {
-        match self.take_call(request) {
-            Some(CallAbout::CreateInvite(lookup_hash)) => {
-                let is_its = |slot: &&mut Slot<Invite>| {
-                    slot.get().is_some_and(|invite| invite.lookup_hash() == lookup_hash)
-                };
-                if let Some(slot) = self.invites.iter_mut().find(is_its) {
-                    slot.clear();
-                }
-                self.notify(Event::InviteFailed(lookup_hash, code));
-            }
-            Some(CallAbout::ListPending) => self.notify(Event::PendingListed),
-            None => {}
-        }
+        self.notify(Event::InviteFailed(lookup_hash, code));
     }
 
     /// An enrollment request came: this device, not the relay, decides what it is worth.
     pub(super) fn requested(&mut self, now: Now, call: u32, inviter: &DeviceId, request: &EnrollRequest<'_>) {
-        let is_asked = self.calls.iter().any(|known| known.request == call);
+        let is_asked = self.call_about(call) == Some(CallAbout::ListPending);
         let Ok(device) = DevicePublic::from_bytes(&request.device) else {
             return;
         };
@@ -242,7 +186,7 @@ where
         let before = approved.state();
         let psk = approved.approve(&request, now.wall).map_err(|_| ApproveError::InviteOver)?;
         let replaced = self.peers.get_mut(free).and_then(Slot::take);
-        let started = self.start_session(now, rng, &request, free, psk, chain_hash);
+        let started = self.add_approved(now, rng, &request, free, psk, chain_hash);
         let queued = started.and_then(|()| self.queue_grant(device_id, grant));
         let Some(slot) = self.invites.get_mut(invite) else { return Err(ApproveError::Bug) };
         if let Err(error) = queued {
@@ -295,7 +239,7 @@ where
     }
 
     /// Makes the peer in its slot, and the session with it (X3DH with the prekeys of its request).
-    fn start_session(
+    fn add_approved(
         &mut self,
         now: Now,
         rng: &mut dyn CryptoRng,

@@ -14,7 +14,9 @@ use crate::crypto::Aead;
 use crate::error::{RatchetError, X3dhError};
 use crate::invite::NAME_MAX;
 use crate::keys::{Identity, Prekeys, Secret};
-use crate::limits::{MAX_GENERATION_JUMP, ONE_TIME_PREKEYS, PADDING_BLOCK, PRELUDE_BURST, PRELUDE_PERIOD};
+use crate::limits::{
+    MAX_GENERATION_JUMP, MAX_PREKEY_AGE, ONE_TIME_PREKEYS, PADDING_BLOCK, PRELUDE_BURST, PRELUDE_PERIOD,
+};
 use crate::ratchet::{HeaderBlob, Opened, Sealed, Session};
 use crate::record::codec::{CodecError, ReadRecord, Writer};
 use crate::x3dh::{self, Parameters};
@@ -48,6 +50,8 @@ pub(super) struct Peer<A: Aead, const SKIP: usize> {
     psk_chains: u8,
     /// The greatest generation sent to or accepted from this peer.
     generation: u32,
+    /// Id of the newest signed prekey seen of this peer. Ids count up, so that an older one shows without a clock.
+    newest_prekey: u32,
     /// A message of ours opened there, so preludes name us by id instead of by chain.
     knows_us: bool,
     /// Its hello waits for an answer.
@@ -101,6 +105,7 @@ impl<A: Aead, const SKIP: usize> Peer<A, SKIP> {
             psk,
             psk_chains: 0,
             generation: 0,
+            newest_prekey: 0,
             knows_us: false,
             answer_due: false,
             was_confirmed: false,
@@ -127,6 +132,12 @@ impl<A: Aead, const SKIP: usize> Peer<A, SKIP> {
         bundle: &av_wire::bundle::VerifiedBundle,
         rng: &mut dyn CryptoRng,
     ) -> Result<(), X3dhError> {
+        let signed = bundle.signed();
+        let age = context.now.wall.saturating_sub(signed.created_at);
+        let has_clocks = context.now.wall > 0 && signed.created_at > 0;
+        if signed.id < self.newest_prekey || (has_clocks && age > MAX_PREKEY_AGE) {
+            return Err(X3dhError::Stale);
+        }
         let generation = self.generation.checked_add(1).ok_or(X3dhError::Prelude)?;
         let parameters = Parameters {
             tenant: context.tenant,
@@ -137,6 +148,7 @@ impl<A: Aead, const SKIP: usize> Peer<A, SKIP> {
         };
         let session = x3dh::initiate(&parameters, bundle, rng)?;
         self.generation = generation;
+        self.newest_prekey = signed.id;
         self.sessions.install(session, context.identity.device_id(), &self.device_id, context.now);
         Ok(())
     }
@@ -275,6 +287,7 @@ impl<A: Aead, const SKIP: usize> Peer<A, SKIP> {
         self.psk.as_ref().map_or(Ok(()), |psk| writer.secret(psk.expose()))?;
         writer.u8(self.psk_chains)?;
         writer.u32(self.generation)?;
+        writer.u32(self.newest_prekey)?;
         writer.flag(self.knows_us)?;
         writer.flag(self.answer_due)?;
         writer.flag(self.was_confirmed)?;
@@ -300,6 +313,7 @@ impl<A: Aead, const SKIP: usize> Peer<A, SKIP> {
         let mut peer = Self::new(device, name, standing, psk);
         peer.psk_chains = reader.u8()?;
         peer.generation = reader.u32()?;
+        peer.newest_prekey = reader.u32()?;
         peer.knows_us = reader.flag()?;
         peer.answer_due = reader.flag()?;
         peer.was_confirmed = reader.flag()?;

@@ -84,8 +84,9 @@ where
                 }
             }
             ToDevice::Challenge { .. } | ToDevice::Welcome { .. } => return Err(ConnectionError::Violation),
+            ToDevice::Bundle { request, bundle, .. } => self.bundle_came(now, rng, request, &bundle),
             // Answers to calls that this version of the endpoint does not make.
-            ToDevice::Invite { .. } | ToDevice::Certs { .. } | ToDevice::Bundle { .. } => {}
+            ToDevice::Invite { .. } | ToDevice::Certs { .. } => {}
         }
         self.answer_hellos(rng);
         Ok(())

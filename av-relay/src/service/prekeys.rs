@@ -67,18 +67,20 @@ impl Relay {
         Ok(())
     }
 
-    /// A device's chain and prekeys: with a one-time key if there is one, and at most one an hour for one
-    /// requester.
+    /// A device's chain and prekeys: if `one_time` is asked for, with a one-time key while there is one, and at most
+    /// one an hour for one requester.
     pub(crate) async fn fetch_bundle(
         &self,
         actor: &Actor,
         target: &DeviceId,
+        one_time: bool,
     ) -> Result<DeviceBundle, Refusal> {
         let tx = self.as_active(actor).await?;
         let chain = reachable_chain(&tx, target).await?;
         tx.lock_prekeys(target).await?.ok_or(Refusal::NotFound)?;
         let signed = tx.signed_prekey(target).await?.ok_or(Refusal::NotFound)?;
-        let one_time = tx.hand_out_one_time_prekey(target, &actor.device).await?;
+        let one_time =
+            if one_time { tx.hand_out_one_time_prekey(target, &actor.device).await? } else { None };
         tx.commit().await?;
         Ok(DeviceBundle { chain, bundle: Bundle { signed, one_time } })
     }

@@ -55,8 +55,8 @@ impl Session<'_> {
                 Err(refusal) => self.refuse(request, &refusal).await,
             },
             ToRelay::PublishPrekeys { request, prekeys } => self.publish(request, &prekeys).await,
-            ToRelay::FetchBundle { request, device_id } => {
-                match relay.fetch_bundle(&actor, &device_id).await {
+            ToRelay::FetchBundle { request, device_id, one_time } => {
+                match relay.fetch_bundle(&actor, &device_id, one_time).await {
                     Ok(found) => {
                         let chain = found.chain.as_slice().into();
                         self.socket.send(&ToDevice::Bundle { request, chain, bundle: found.bundle }).await

@@ -7,6 +7,7 @@ mod link;
 mod main_job;
 mod records;
 mod secrets;
+mod sessions;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -140,7 +141,8 @@ impl Device {
                 None => return,
                 Some(Output::Persist(persist)) => store(persist, &self.seal, &mut self.rng, &mut self.store),
                 Some(Output::Event(event)) => self.events.push(event),
-                Some(Output::Transmit(_) | Output::Timer(_)) => {}
+                Some(Output::Transmit(frame)) => self.sent.push(frame.to_vec()),
+                Some(Output::Timer(_)) => {}
                 Some(Output::Deliver(_)) => panic!("nothing to deliver here"),
             }
         }

@@ -146,6 +146,8 @@ frames! {
             request: u32,
             /// Whose.
             device_id: DeviceId,
+            /// Whether a one-time prekey is wanted, while there are any.
+            one_time: bool,
         },
         /// Asks for a [`ToDevice::Pong`](super::ToDevice::Pong).
         17 => Ping,

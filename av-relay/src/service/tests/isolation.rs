@@ -143,7 +143,7 @@ async fn an_actor_of_another_tenant_is_nobody() {
     let actor = crate::service::Actor { tenant: a.id, device: b.owner.id() };
     let results = [
         relay.fetch_certs(&actor, &a.owner.id()).await.map(drop),
-        relay.fetch_bundle(&actor, &a.owner.id()).await.map(drop),
+        relay.fetch_bundle(&actor, &a.owner.id(), true).await.map(drop),
         relay.list_pending(&actor).await.map(drop),
         relay.list_invites(&actor).await.map(drop),
         relay.entries_after(&actor, 0, 1).await.map(drop),

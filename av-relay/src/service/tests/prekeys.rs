@@ -12,7 +12,7 @@ async fn a_one_time_prekey_is_handed_out_once_and_one_an_hour() {
     let (one, two) = (tenant.active(Role::Agent).await, tenant.active(Role::Agent).await);
     let third = tenant.active(Role::Agent).await;
     let fetch = async |by: &TestDevice| {
-        let found = relay.fetch_bundle(&tenant.actor(by), &tenant.owner.id()).await.unwrap();
+        let found = relay.fetch_bundle(&tenant.actor(by), &tenant.owner.id(), true).await.unwrap();
         assert_eq!(found.chain, tenant.owner.chain);
         found.bundle.verify(&tenant.owner.public).unwrap().one_time().map(|key| key.id)
     };
@@ -42,12 +42,12 @@ async fn the_enrollments_one_time_prekey_is_the_approving_owners() {
     let (_cluster, relay) = relay().await;
     let tenant = Tenant::founded(&relay).await;
     let agent = tenant.active(Role::Agent).await;
-    let found = relay.fetch_bundle(&tenant.founder(), &agent.id()).await.unwrap();
+    let found = relay.fetch_bundle(&tenant.founder(), &agent.id(), true).await.unwrap();
     assert_eq!(found.bundle.one_time, None);
     // Nor can a retry publish it.
     let enrolled = agent.prekey(PrekeyKind::OneTime, 2);
     relay.publish_prekeys(&tenant.actor(&agent), &[enrolled]).await.unwrap();
-    let found = relay.fetch_bundle(&tenant.founder(), &agent.id()).await.unwrap();
+    let found = relay.fetch_bundle(&tenant.founder(), &agent.id(), true).await.unwrap();
     assert_eq!(found.bundle.one_time, None);
 }
 
@@ -57,7 +57,7 @@ async fn the_newest_signed_prekey_counts() {
     let tenant = Tenant::founded(&relay).await;
     let agent = tenant.active(Role::Agent).await;
     let current =
-        async || -> Bundle { relay.fetch_bundle(&tenant.founder(), &agent.id()).await.unwrap().bundle };
+        async || -> Bundle { relay.fetch_bundle(&tenant.founder(), &agent.id(), true).await.unwrap().bundle };
     let newer = agent.prekey(PrekeyKind::Signed, 9);
     relay.publish_prekeys(&tenant.actor(&agent), &[newer]).await.unwrap();
     assert_eq!(current().await.signed, newer);

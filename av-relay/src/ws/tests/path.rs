@@ -88,7 +88,7 @@ async fn from_founding_to_revocation() {
     let epoch = expect!(agent, ToDevice::Welcome { inbox_epoch, .. } => inbox_epoch);
 
     // Prekeys.
-    agent.send(&ToRelay::FetchBundle { request: 1, device_id: tenant.owner.id() }).await;
+    agent.send(&ToRelay::FetchBundle { request: 1, device_id: tenant.owner.id(), one_time: true }).await;
     expect!(agent, ToDevice::Bundle { request: 1, chain, bundle } => {
         assert_eq!(chain[..], tenant.owner.chain);
         assert!(bundle.verify(&tenant.owner.public).unwrap().one_time().is_some());

@@ -111,7 +111,10 @@ impl Tenant {
                 "ToRelay.PublishPrekeys",
                 ToRelay::PublishPrekeys { request: u32::MAX, prekeys: List::new(prekeys.leak()) },
             ),
-            ("ToRelay.FetchBundle", ToRelay::FetchBundle { request: 10, device_id: agent.id() }),
+            (
+                "ToRelay.FetchBundle",
+                ToRelay::FetchBundle { request: 10, device_id: agent.id(), one_time: true },
+            ),
             ("ToRelay.Ping", ToRelay::Ping),
             ("ToRelay.Pong", ToRelay::Pong),
         ]
