@@ -1,7 +1,7 @@
 //! Every capacity of the protocol core: name, unit, reason, and what happens when it is reached.
 
 use av_wire::DeviceId;
-use av_wire::chain::MAX_CHAIN_BYTES;
+use av_wire::chain::MAX_CERTS_BYTES;
 
 use crate::crypto::TAG;
 
@@ -42,8 +42,9 @@ pub const HEADER: usize = 40;
 pub const MAX_NONCE: usize = 24;
 
 /// Bytes of the largest prelude: array head 1, generation 5, mode 1, ephemeral key 34, two prekey ids of 5, two
-/// nulls, and the initiator's chain behind a 3-byte head.
-pub const MAX_PRELUDE: usize = 1 + 5 + 1 + 34 + 5 + 5 + 1 + 1 + 3 + MAX_CHAIN_BYTES;
+/// nulls, and the initiator's chain behind a 3-byte head. A chain with a revocation in it is longer: whoever has one is
+/// named by id, and its chain is fetched (`PROTOCOL.md` section 6).
+pub const MAX_PRELUDE: usize = 1 + 5 + 1 + 34 + 5 + 5 + 1 + 1 + 3 + MAX_CERTS_BYTES;
 
 /// Bytes of the largest `header_blob`: type 1, suite 1, prelude behind a 2-byte length, nonce, sealed header.
 /// A longer one is refused before any key is tried.
@@ -60,7 +61,7 @@ pub const PLATFORM_MAX: usize = 22;
 pub const MAX_GENERATION_JUMP: u32 = 1 << 20;
 
 // The shortest initiator field is an id, so the largest stands in the bound above.
-const _: () = assert!(DeviceId::LEN < MAX_CHAIN_BYTES);
+const _: () = assert!(DeviceId::LEN < MAX_CERTS_BYTES);
 
 /// Seconds: the oldest signed prekey that an initiator with a clock uses. A device rotates weekly; the rest is for one
 /// that was switched off (`PROTOCOL.md` section 5).

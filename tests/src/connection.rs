@@ -139,7 +139,10 @@ impl Connection {
         loop {
             let frame = self.any_frame()?;
             match decode(&frame)? {
-                ToDevice::Deliver { .. } | ToDevice::Statement { .. } | ToDevice::Activated { .. } => {
+                ToDevice::Deliver { .. }
+                | ToDevice::Statement { .. }
+                | ToDevice::Recertified { .. }
+                | ToDevice::Activated { .. } => {
                     self.entries.push_back(frame);
                 }
                 ToDevice::EnrollmentWaiting => {}
@@ -159,7 +162,10 @@ impl Connection {
         loop {
             let frame = self.any_frame()?;
             match decode(&frame)? {
-                ToDevice::Deliver { .. } | ToDevice::Statement { .. } | ToDevice::Activated { .. } => {
+                ToDevice::Deliver { .. }
+                | ToDevice::Statement { .. }
+                | ToDevice::Recertified { .. }
+                | ToDevice::Activated { .. } => {
                     return Ok(frame);
                 }
                 ToDevice::EnrollmentWaiting => {}
@@ -208,7 +214,10 @@ impl Connection {
                 Incoming::Closed(code) => return Ok((refusal, code)),
                 Incoming::Frame(frame) => match decode(&frame)? {
                     ToDevice::Error { request: 0, code, .. } if refusal.is_none() => refusal = Some(code),
-                    ToDevice::Deliver { .. } | ToDevice::Statement { .. } | ToDevice::Activated { .. } => {}
+                    ToDevice::Deliver { .. }
+                    | ToDevice::Statement { .. }
+                    | ToDevice::Recertified { .. }
+                    | ToDevice::Activated { .. } => {}
                     ToDevice::EnrollmentWaiting => {}
                     other => return Err(unexpected(&other)),
                 },

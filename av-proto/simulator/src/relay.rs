@@ -5,10 +5,12 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use av_proto::wire::frame::{ToDevice, ToRelay};
+use av_proto::wire::grant::Grant;
 use av_proto::wire::limits::MAX_FRAME;
 use av_proto::wire::message::message_id;
+use av_proto::wire::statement::{Statement, Verdict};
 use av_proto::wire::{
-    DeviceId, DevicePublic, InboxEpoch, MessageId, RefusalCode, Signature, TenantId, chain,
+    DeviceId, DevicePublic, InboxEpoch, MessageId, RefusalCode, Signature, TenantId, Unverified, chain,
 };
 use av_proto::wire::{decode, encode};
 
@@ -18,7 +20,7 @@ use crate::ledger::Violation;
 #[derive(Clone, Debug)]
 pub(crate) enum Content {
     Message { sender: DeviceId, header_blob: Vec<u8>, ciphertext: Vec<u8>, genuine: bool },
-    Statement(Vec<u8>),
+    Statement { signed: Vec<u8>, chain: Vec<u8> },
     Activated { device: DeviceId, signature: Signature },
 }
 
@@ -207,8 +209,8 @@ impl Relay {
                 ciphertext: ciphertext[..].into(),
                 received_at: 0,
             }),
-            Content::Statement(statement) => {
-                to_bytes(&ToDevice::Statement { sequence, previous, statement: statement[..].into() })
+            Content::Statement { signed, chain } => {
+                to_bytes(&ToDevice::Statement { sequence, previous, statement: signed, chain })
             }
             Content::Activated { device, signature } => to_bytes(&ToDevice::Activated {
                 sequence,
@@ -280,6 +282,8 @@ impl Relay {
             ToRelay::Approve { request, device_id, grant } => {
                 self.requests.remove(&device_id);
                 self.grants.insert(device_id, grant.to_vec());
+                let decoded: Grant<'_> = decode(grant).map_err(|_| Violation::new("Approve: not a grant"))?;
+                self.certs.insert(device_id, decoded.chain.to_vec());
                 let grant = grant.to_vec();
                 for other in 0..self.lines.len() {
                     if self.lines.get(other).is_some_and(|line| line.device == Some(device_id)) {
@@ -289,8 +293,10 @@ impl Relay {
                 self.answer(line, &ToDevice::Done { request })?;
             }
             ToRelay::PostStatement { request, statement } => {
+                let content =
+                    Content::Statement { signed: statement.to_vec(), chain: self.chain_beside(statement)? };
                 for to in self.accounts.keys() {
-                    self.staged.push((*to, Content::Statement(statement.to_vec())));
+                    self.staged.push((*to, content.clone()));
                 }
                 self.answer(line, &ToDevice::Done { request })?;
             }
@@ -303,7 +309,9 @@ impl Relay {
                 Some(chain) => self.answer(line, &ToDevice::Certs { request, chain: chain[..].into() })?,
                 None => self.not_found(line, request)?,
             },
-            ToRelay::FetchBundle { request, .. } => self.not_found(line, request)?,
+            ToRelay::FetchBundle { request, .. }
+            | ToRelay::FetchStatements { request, .. }
+            | ToRelay::Recertify { request, .. } => self.not_found(line, request)?,
             ToRelay::Send { recipient, header_blob, ciphertext } => {
                 let (sender, tenant) =
                     device.zip(self.tenant).ok_or_else(|| Violation::new("Send before Authenticate"))?;
@@ -329,6 +337,15 @@ impl Relay {
             ToRelay::Pong => {}
         }
         Ok(true)
+    }
+
+    /// The chain that gives a statement's issuer a say: the subject's for a revocation, else the issuer's.
+    fn chain_beside(&self, signed: &[u8]) -> Result<Vec<u8>, Violation> {
+        let malformed = |_| Violation::new("PostStatement: not a statement");
+        let object = Unverified::decode(signed).map_err(malformed)?;
+        let statement = Statement::from_unverified(&object).map_err(malformed)?;
+        let whose = if statement.verdict == Verdict::Revoked { statement.subject } else { statement.issuer };
+        Ok(self.certs.get(&whose).cloned().unwrap_or_default())
     }
 
     /// A request waits; who was approved gets the grant again.

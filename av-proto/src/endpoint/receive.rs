@@ -1,9 +1,11 @@
 //! One frame from the relay (`PROTOCOL.md` section 9). The relay is not trusted: what it says is a hint, unless a
 //! signature, a tag or a seal of a device stands under it.
 
+use av_wire::chain::Chain;
 use av_wire::frame::ToDevice;
 use av_wire::grant::Grant;
-use av_wire::{InboxEpoch, MessageId, RefusalCode};
+use av_wire::posted::Posted;
+use av_wire::{DeviceId, InboxEpoch, MessageId, RefusalCode, RejectCode};
 use rand_core::CryptoRng;
 
 use super::device::{Device, Handshake, LinkKeys, Progress};
@@ -71,10 +73,16 @@ where
                     self.delivered(now, entry, sender, header_blob, ciphertext);
                 }
             }
-            ToDevice::Statement { sequence, previous, statement } => {
+            ToDevice::Statement { sequence, previous, statement, chain } => {
                 let entry = Entry { sequence, previous };
                 if self.is_next(entry)? {
-                    self.stated(entry, statement);
+                    self.stated(entry, &Posted { signed: statement, chain: Chain::new(chain) });
+                }
+            }
+            ToDevice::Recertified { sequence, previous, .. } => {
+                let entry = Entry { sequence, previous };
+                if self.is_next(entry)? {
+                    self.reject(entry, DeviceId::ROOT, RejectCode::Unopened);
                 }
             }
             ToDevice::Activated { sequence, previous, device_id, signature } => {
@@ -86,7 +94,7 @@ where
             ToDevice::Challenge { .. } | ToDevice::Welcome { .. } => return Err(ConnectionError::Violation),
             ToDevice::Bundle { request, bundle, .. } => self.bundle_came(now, rng, request, &bundle),
             // Answers to calls that this version of the endpoint does not make.
-            ToDevice::Invite { .. } | ToDevice::Certs { .. } => {}
+            ToDevice::Invite { .. } | ToDevice::Certs { .. } | ToDevice::Posted { .. } => {}
         }
         self.answer_hellos(rng);
         Ok(())

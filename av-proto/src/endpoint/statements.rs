@@ -1,6 +1,7 @@
 //! Statements of owners: made by this device, or come through its inbox (`PROTOCOL.md` section 4.5).
 
 use av_wire::frame::ToRelay;
+use av_wire::posted::Posted;
 use av_wire::statement::{Statement, Verdict};
 use av_wire::{DeviceId, RejectCode};
 
@@ -58,15 +59,16 @@ where
         Ok(())
     }
 
-    pub(super) fn stated(&mut self, entry: Entry, signed: &[u8]) {
+    pub(super) fn stated(&mut self, entry: Entry, posted: &Posted<'_>) {
         let Some(device) = self.device.get() else { return };
         let own_id = *device.identity.device_id();
         let verified = device.membership().zip(self.meta.get()).and_then(|(membership, meta)| {
-            let statement = verify_statement(membership, &meta.serials, signed).ok()?;
+            let verified = verify_statement(membership, &meta.serials, posted).ok()?;
+            let statement = verified.statement();
             Some((statement.issuer, statement.serial, statement.subject, statement.verdict))
         });
         let Some((issuer, serial, subject, verdict)) = verified else {
-            self.reject_statement(entry, signed, own_id);
+            self.reject_statement(entry, posted.signed, own_id);
             return;
         };
         let has_room = self.meta.edit().is_some_and(|meta| meta.serials.advance(&issuer, serial));

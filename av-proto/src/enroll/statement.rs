@@ -4,6 +4,7 @@ use av_wire::grant::OwnerSerial;
 use av_wire::labels::SignaturePurpose;
 use av_wire::layout::Reader;
 use av_wire::limits::MAX_OWNERS;
+use av_wire::posted::{Posted, VerifiedStatement};
 use av_wire::signature::SignedKind;
 use av_wire::statement::Statement;
 use av_wire::{DeviceId, Unverified};
@@ -84,20 +85,17 @@ pub fn sign_statement<'o>(
     Unverified { kind, body: body[..].into(), signature }.encode(out).map_err(|_| CryptoError)
 }
 
-/// Verifies a statement for this device: of its tenant, by the root or by an owner on its own chain, with a serial
-/// that it has not seen.
+/// Verifies a statement for this device: of its tenant, by who has a say, with a serial that it has not seen.
 ///
 /// # Errors
 /// [`CryptoError`], whatever does not hold.
 pub fn verify_statement<'b>(
     membership: &Membership,
     serials: &OwnerSerials,
-    signed: &'b [u8],
-) -> Result<Statement<'b>, CryptoError> {
-    let object = Unverified::decode(signed).map_err(|_| CryptoError)?;
-    let statement = Statement::from_unverified(&object).map_err(|_| CryptoError)?;
-    let key = membership.issuer_key(&statement.issuer).ok_or(CryptoError)?;
-    object.verify(&key).map_err(|_| CryptoError)?;
-    let is_new = statement.serial > serials.last(&statement.issuer);
-    if statement.tenant_id == *membership.tenant_id() && is_new { Ok(statement) } else { Err(CryptoError) }
+    posted: &Posted<'b>,
+) -> Result<VerifiedStatement<'b>, CryptoError> {
+    let verified =
+        posted.verify(membership.tenant_id(), membership.root(), |_| false).map_err(|_| CryptoError)?;
+    let statement = verified.statement();
+    if statement.serial > serials.last(&statement.issuer) { Ok(verified) } else { Err(CryptoError) }
 }

@@ -5,12 +5,18 @@ use crate::cert::DeviceCert;
 use crate::hash::h256;
 use crate::ids::{DeviceId, TenantId};
 use crate::labels;
-use crate::limits::MAX_CHAIN;
+use crate::limits::{MAX_CHAIN, MAX_CHAIN_REVOCATIONS};
 use crate::public::{DevicePublic, Role};
-use crate::signature::Unverified;
+use crate::signature::{SignedKind, Unverified};
+use crate::statement::{Statement, Verdict};
 
-/// Bytes of the longest chain: array, root key, and [`MAX_CHAIN`] certificates with their two-byte heads.
-pub const MAX_CHAIN_BYTES: usize = 1 + 34 + MAX_CHAIN * (DeviceCert::SIGNED_LEN + 2);
+/// Bytes of the longest chain of certificates alone: array, root key, and [`MAX_CHAIN`] certificates with their
+/// two-byte heads. A first message carries no other.
+pub const MAX_CERTS_BYTES: usize = 1 + 34 + MAX_CHAIN * (DeviceCert::SIGNED_LEN + 2);
+
+/// Bytes of the longest chain: certificates, and the [`Revocation`](Verdict::Revoked) that keeps one of them behind its
+/// three-byte head.
+pub const MAX_CHAIN_BYTES: usize = MAX_CERTS_BYTES + Statement::MAX_SIGNED_LEN + 3;
 
 /// A chain does not certify what it should. One error for all reasons.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,18 +36,24 @@ impl From<DecodeError> for InvalidChain {
     }
 }
 
-/// A chain as received: `[root public key, certificate, …]`, the device's own certificate first.
+/// A chain as received: `[root public key, certificate, …]`, the device's own certificate first. Behind a certificate
+/// whose issuer was revoked stands the revocation that keeps it, at most one in a chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Chain<'b> {
     bytes: &'b [u8],
 }
 
+/// The owners that a chain passes through, the device's issuer first: at most one fewer than certificates.
+pub type Lineage = heapless::Vec<DeviceId, { MAX_CHAIN - 1 }>;
+
 /// Proof that a chain was verified; there is no other way to make one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VerifiedDevice {
     cert: DeviceCert,
     issuer: Option<DevicePublic>,
     root: [u8; 32],
+    lineage: Lineage,
+    kept: Option<DeviceId>,
 }
 
 impl VerifiedDevice {
@@ -69,7 +81,26 @@ impl VerifiedDevice {
     pub const fn root(&self) -> &[u8; 32] {
         &self.root
     }
+
+    /// The owners that the chain passes through, the issuer first.
+    pub const fn lineage(&self) -> &Lineage {
+        &self.lineage
+    }
+
+    /// The revoked owner on the chain whose revocation keeps the certificate below it.
+    pub const fn kept(&self) -> Option<&DeviceId> {
+        self.kept.as_ref()
+    }
 }
+
+/// A certificate in a chain, and the revocation of its issuer that keeps it.
+#[derive(Clone, Copy)]
+struct Link<'b> {
+    cert: &'b [u8],
+    revocation: Option<&'b [u8]>,
+}
+
+type Links<'b> = heapless::Vec<Link<'b>, MAX_CHAIN>;
 
 impl<'b> Chain<'b> {
     /// A chain from its bytes, not looked at yet.
@@ -89,28 +120,32 @@ impl<'b> Chain<'b> {
 
     /// Verifies the chain link by link up to the root that `tenant` commits to.
     ///
-    /// `is_revoked` is asked of the device and of every issuer.
+    /// `is_revoked` is asked of the device and of every issuer. A revoked issuer voids the chain, unless the chain
+    /// carries a revocation of it that keeps the certificate below.
     ///
     /// # Errors
     /// [`InvalidChain`] for another root, more than [`MAX_CHAIN`] certificates, a foreign tenant, an issuer that
-    /// is no owner, a bad signature, a revoked device or issuer, or any other encoding.
+    /// is no owner, a bad signature, a revoked device, a revoked issuer that does not keep the certificate below, a
+    /// revocation that keeps nothing here or is of no issuer further up, or any other encoding.
     pub fn verify(
         &self,
         tenant: &TenantId,
         mut is_revoked: impl FnMut(&DeviceId) -> bool,
     ) -> Result<VerifiedDevice, InvalidChain> {
-        let (root, signed) = self.parts()?;
+        let (root, links) = self.parts()?;
         if TenantId::of_root(&root) != *tenant {
             return Err(InvalidChain);
         }
-        let mut subject: Option<DeviceCert> = None;
-        let mut subject_issuer = None;
-        let mut signed = signed.iter().peekable();
-        while let Some(bytes) = signed.next() {
-            let object = Unverified::decode(bytes)?;
+        let mut subject: Option<(DeviceCert, Option<DevicePublic>)> = None;
+        let mut lineage = Lineage::new();
+        let mut kept = None;
+        let mut above = links.as_slice();
+        while let Some((link, rest)) = above.split_first() {
+            above = rest;
+            let object = Unverified::decode(link.cert)?;
             let cert = DeviceCert::from_unverified(&object)?;
-            let issuer = match signed.peek() {
-                Some(next) => Some(DeviceCert::from_unverified(&Unverified::decode(next)?)?.device),
+            let issuer = match rest.first() {
+                Some(next) => Some(device_of(next.cert)?),
                 None => None,
             };
             let issuer_id = issuer.as_ref().map_or(DeviceId::ROOT, DevicePublic::device_id);
@@ -119,16 +154,29 @@ impl<'b> Chain<'b> {
             if cert.tenant_id != *tenant
                 || cert.issuer != issuer_id
                 || (is_issuer && cert.device.role != Role::Owner)
-                || is_revoked(&cert.device_id())
+                || (!is_issuer && is_revoked(&cert.device_id()))
             {
                 return Err(InvalidChain);
             }
             object.verify(key).map_err(|_| InvalidChain)?;
+            match link.revocation {
+                Some(revocation) => {
+                    let by = rest.get(1..).ok_or(InvalidChain)?;
+                    verify_keeping(revocation, tenant, &issuer_id, link.cert, &root, by)?;
+                    kept = Some(issuer_id);
+                }
+                None if issuer.is_some() && is_revoked(&issuer_id) => return Err(InvalidChain),
+                None => {}
+            }
+            if issuer.is_some() {
+                lineage.push(issuer_id).map_err(|_| InvalidChain)?;
+            }
             if !is_issuer {
-                (subject, subject_issuer) = (Some(cert), issuer);
+                subject = Some((cert, issuer));
             }
         }
-        Ok(VerifiedDevice { cert: subject.ok_or(InvalidChain)?, issuer: subject_issuer, root })
+        let (cert, issuer) = subject.ok_or(InvalidChain)?;
+        Ok(VerifiedDevice { cert, issuer, root, lineage, kept })
     }
 
     /// The first certificate, unverified: whom the chain claims to certify.
@@ -136,8 +184,8 @@ impl<'b> Chain<'b> {
     /// # Errors
     /// [`DecodeError`] when the chain is malformed.
     pub fn claimed(&self) -> Result<DeviceCert, DecodeError> {
-        let (_, signed) = self.parts()?;
-        DeviceCert::from_unverified(&Unverified::decode(signed.first().ok_or(DecodeError)?)?)
+        let (_, links) = self.parts()?;
+        DeviceCert::from_unverified(&Unverified::decode(links.first().ok_or(DecodeError)?.cert)?)
     }
 
     /// The certificate of this device in the chain: as good as the chain, so only of one that was verified.
@@ -145,8 +193,8 @@ impl<'b> Chain<'b> {
     /// # Errors
     /// [`DecodeError`] when the chain is malformed.
     pub fn find(&self, device: &DeviceId) -> Result<Option<DeviceCert>, DecodeError> {
-        for signed in self.parts()?.1 {
-            let cert = DeviceCert::from_unverified(&Unverified::decode(signed)?)?;
+        for link in self.parts()?.1 {
+            let cert = DeviceCert::from_unverified(&Unverified::decode(link.cert)?)?;
             if cert.device_id() == *device {
                 return Ok(Some(cert));
             }
@@ -174,29 +222,116 @@ impl<'b> Chain<'b> {
         rest: Option<Chain<'_>>,
         buffer: &'o mut [u8],
     ) -> Result<&'o [u8], EncodeError> {
-        let (issuers_root, issuers) = match rest {
+        let (issuers_root, mut links) = match rest {
             Some(chain) => chain.parts().map_err(|_| EncodeError)?,
-            None => (*root, heapless::Vec::new()),
+            None => (*root, Links::new()),
         };
-        if issuers_root != *root || issuers.len() >= MAX_CHAIN {
+        let first = Link { cert: first, revocation: None };
+        if issuers_root != *root || links.insert(0, first).is_err() {
             return Err(EncodeError);
         }
-        let mut encoder = Encoder::new(buffer);
-        encoder.array(2 + issuers.len() as u64);
-        encoder.bytes(root);
-        encoder.bytes(first);
-        issuers.iter().for_each(|issuer| encoder.bytes(issuer));
-        encoder.finish()
+        write(root, &links, buffer)
     }
 
-    fn parts(&self) -> Result<([u8; 32], heapless::Vec<&'b [u8], MAX_CHAIN>), DecodeError> {
+    /// Writes the chain as it stands once `revocation` was said, into `buffer`: with it behind the certificate that it
+    /// keeps. `None` when it keeps none of this chain, or is there already.
+    ///
+    /// Nothing is verified: a chain is, whenever it is used.
+    ///
+    /// # Errors
+    /// [`EncodeError`] when the chain or the revocation is malformed, the buffer is too small, or the chain carries
+    /// another revocation already: then the device has to be certified anew.
+    pub fn keep<'o>(&self, revocation: &[u8], buffer: &'o mut [u8]) -> Result<Option<&'o [u8]>, EncodeError> {
+        let (root, mut links) = self.parts().map_err(|_| EncodeError)?;
+        let object = Unverified::decode(revocation).map_err(|_| EncodeError)?;
+        let statement = Statement::from_unverified(&object).map_err(|_| EncodeError)?;
+        let is_kept = |link: &Link<'_>| {
+            let cert = Unverified::decode(link.cert).ok().and_then(|o| DeviceCert::from_unverified(&o).ok());
+            cert.is_some_and(|cert| cert.issuer == statement.subject) && statement.keeps(link.cert)
+        };
+        let Some(place) = links.iter().position(is_kept) else { return Ok(None) };
+        if links.iter().any(|link| link.revocation == Some(revocation)) {
+            return Ok(None);
+        }
+        if links.iter().any(|link| link.revocation.is_some()) {
+            return Err(EncodeError);
+        }
+        links.get_mut(place).ok_or(EncodeError)?.revocation = Some(revocation);
+        write(&root, &links, buffer).map(Some)
+    }
+
+    /// Whether the chain carries a revocation. Such a chain is too long for a first message.
+    ///
+    /// # Errors
+    /// [`DecodeError`] when the chain is malformed.
+    pub fn has_revocation(&self) -> Result<bool, DecodeError> {
+        Ok(self.parts()?.1.iter().any(|link| link.revocation.is_some()))
+    }
+
+    fn parts(&self) -> Result<([u8; 32], Links<'b>), DecodeError> {
         let mut decoder = Decoder::new(self.bytes);
         let count = decoder.array()?;
         let root = Decode::decode(&mut decoder)?;
-        let mut certs = heapless::Vec::new();
+        let mut links = Links::new();
+        let mut revocations = 0;
         for _ in 1..count {
-            certs.push(decoder.bytes()?).map_err(|_| DecodeError)?;
+            let item = decoder.bytes()?;
+            if Unverified::decode(item)?.kind == SignedKind::Cert {
+                links.push(Link { cert: item, revocation: None }).map_err(|_| DecodeError)?;
+            } else {
+                let link = links.last_mut().ok_or(DecodeError)?;
+                if link.revocation.replace(item).is_some() {
+                    return Err(DecodeError);
+                }
+                revocations += 1;
+            }
         }
-        if certs.is_empty() || !decoder.is_at_end() { Err(DecodeError) } else { Ok((root, certs)) }
+        if links.is_empty() || revocations > MAX_CHAIN_REVOCATIONS || !decoder.is_at_end() {
+            return Err(DecodeError);
+        }
+        Ok((root, links))
     }
+}
+
+/// A revocation of `issuer` that keeps `cert`, said by the root or by an owner further up the chain.
+fn verify_keeping(
+    revocation: &[u8],
+    tenant: &TenantId,
+    issuer: &DeviceId,
+    cert: &[u8],
+    root: &[u8; 32],
+    further_up: &[Link<'_>],
+) -> Result<(), InvalidChain> {
+    let object = Unverified::decode(revocation)?;
+    let statement = Statement::from_unverified(&object)?;
+    if statement.verdict != Verdict::Revoked
+        || statement.tenant_id != *tenant
+        || statement.subject != *issuer
+        || !statement.keeps(cert)
+    {
+        return Err(InvalidChain);
+    }
+    let mut key = (statement.issuer == DeviceId::ROOT).then_some(*root);
+    for link in further_up {
+        let owner = device_of(link.cert)?;
+        if owner.device_id() == statement.issuer {
+            key = Some(owner.identity_key);
+        }
+    }
+    object.verify(&key.ok_or(InvalidChain)?).map_err(|_| InvalidChain)
+}
+
+/// The device that a certificate names, unverified.
+fn device_of(cert: &[u8]) -> Result<DevicePublic, DecodeError> {
+    Ok(DeviceCert::from_unverified(&Unverified::decode(cert)?)?.device)
+}
+
+fn write<'o>(root: &[u8; 32], links: &[Link<'_>], buffer: &'o mut [u8]) -> Result<&'o [u8], EncodeError> {
+    let items = || links.iter().flat_map(|link| [Some(link.cert), link.revocation]).flatten();
+    let count = items().count() as u64;
+    let mut encoder = Encoder::new(buffer);
+    encoder.array(1 + count);
+    encoder.bytes(root);
+    items().for_each(|item| encoder.bytes(item));
+    encoder.finish()
 }

@@ -1,7 +1,7 @@
 //! AV/1 on the wire: what a device and the relay both have to read, and nothing that is secret.
 //!
 //! ```text
-//! frame ──▶ bundle │ statement │ chain ──▶ cert ──▶ public ──▶ ids ──▶ hash, signature ──▶ cbor, labels
+//! frame ──▶ bundle │ posted ──▶ chain ──▶ statement │ cert ──▶ public ──▶ ids ──▶ hash, signature ──▶ cbor, labels
 //! ```
 //!
 //! A module uses what stands to its right, never to its left. The relay depends on this crate alone:
@@ -27,6 +27,7 @@ pub mod layout;
 pub mod limits;
 mod list;
 pub mod message;
+pub mod posted;
 pub mod public;
 pub mod signature;
 pub mod statement;

@@ -18,6 +18,10 @@ pub const MIN_MAX_MESSAGE: u32 = 4_096;
 /// Certificates in a chain: owner certified by owner certified by owner certified by the root, and the device.
 pub const MAX_CHAIN: usize = 4;
 
+/// Revocations in a chain. A device below two revoked owners is certified anew: a second one, of up to
+/// 1,162 bytes, would not leave room for a message in the smallest frame.
+pub const MAX_CHAIN_REVOCATIONS: usize = 1;
+
 /// Certificates that a revocation of an owner may keep (`PROTOCOL.md` section 4.5).
 pub const MAX_KEEP: usize = 64;
 

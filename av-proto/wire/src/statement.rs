@@ -45,8 +45,10 @@ pub struct Statement<'b> {
 }
 
 impl<'b> Statement<'b> {
+    /// Bytes of the largest body: a revocation with [`MAX_KEEP`] names.
+    pub const MAX_LEN: usize = 1 + 16 + 16 + 16 + 8 + 8 + 2 + 16 * MAX_KEEP;
     /// Bytes of the largest signed statement with its CBOR frame.
-    pub const MAX_SIGNED_LEN: usize = 1 + 1 + 3 + MAX_SIGNED_BODY + 2 + 64;
+    pub const MAX_SIGNED_LEN: usize = 1 + 1 + 3 + Self::MAX_LEN + 2 + 64;
     const VERSION: u8 = 1;
 
     /// The kind of the signed object that carries it.
@@ -56,6 +58,12 @@ impl<'b> Statement<'b> {
             Verdict::Suspended => SignedKind::Suspension,
             Verdict::Resumed => SignedKind::Resumption,
         }
+    }
+
+    /// Whether it is a revocation that keeps this signed certificate.
+    pub fn keeps(&self, signed_cert: &[u8]) -> bool {
+        let name = keep_name(signed_cert);
+        self.keep.as_chunks::<16>().0.contains(&name)
     }
 
     /// Writes the body that is signed.

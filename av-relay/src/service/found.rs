@@ -4,6 +4,7 @@ use av_wire::bundle::{Bundle, PrekeyKind};
 use av_wire::chain::Chain;
 use av_wire::frame::founding_message;
 use av_wire::ids::DeviceId;
+use av_wire::limits::MAX_OWNERS;
 use av_wire::public::Role;
 use av_wire::signature::{Signature, verify_message};
 
@@ -11,8 +12,9 @@ use super::prekeys::verified;
 use super::{Refusal, Relay};
 
 impl Relay {
-    /// Founds the tenant that the chain's root certifies, with its founder as an active owner. The identical call
-    /// again succeeds again; another founder for a tenant that exists is refused.
+    /// Founds the tenant that the chain's root certifies, with its founder as an active owner; or lets a further
+    /// owner into a tenant that exists, for whoever holds the root can do that when the founder's device is lost. The
+    /// identical call again succeeds again.
     ///
     /// `code` must be empty: this relay runs on loopback and asks for none.
     pub(crate) async fn found(
@@ -43,18 +45,23 @@ impl Relay {
 
         let tx = self.store.tenant(tenant).await?;
         if !tx.insert_tenant(founder.root()).await? {
+            tx.lock_authority().await?;
             let known = tx.device(&founder.device_id()).await?;
-            return match known {
-                Some(device) if device.chain.as_deref() == Some(chain) => Ok(()),
-                _ => Err(Refusal::NotAuthorized),
-            };
+            match known {
+                None => {}
+                Some(device) if device.chain.as_deref() == Some(chain) => return Ok(()),
+                Some(_) => return Err(Refusal::NotAuthorized),
+            }
+            if tx.owner_count().await? >= MAX_OWNERS as u64 {
+                return Err(Refusal::OverQuota);
+            }
         }
         let user = tx.insert_user().await?;
         tx.insert_founder(founder.public(), &user, chain).await?;
         tx.insert_inbox(&founder.device_id()).await?;
         prekeys.store(&tx, &founder.device_id()).await?;
         tx.commit().await?;
-        tracing::info!(%tenant, founder = %founder.device_id(), "tenant founded");
+        tracing::info!(%tenant, founder = %founder.device_id(), "an owner by the root's word");
         Ok(())
     }
 }

@@ -10,6 +10,7 @@ mod found;
 mod inbox;
 mod invite;
 mod prekeys;
+mod recertify;
 mod refusal;
 mod send;
 mod statement;

@@ -5,6 +5,7 @@ use av_wire::ids::DeviceId;
 use av_wire::limits::MAX_PREKEYS_PER_CALL;
 use av_wire::public::DevicePublic;
 
+use super::statement::with_revocations;
 use super::{Actor, Refusal, Relay};
 use crate::store::{DeviceStatus, StoredPrekey, TenantTx};
 
@@ -97,7 +98,7 @@ async fn reachable_chain(tx: &TenantTx, target: &DeviceId) -> Result<Vec<u8>, Re
     let device = tx.device(target).await?.ok_or(Refusal::NotFound)?;
     match device.status {
         DeviceStatus::Approved | DeviceStatus::Active | DeviceStatus::Suspended => {
-            device.chain.ok_or(Refusal::NotFound)
+            with_revocations(tx, device.chain.ok_or(Refusal::NotFound)?).await
         }
         DeviceStatus::Pending | DeviceStatus::Rejected | DeviceStatus::Revoked => Err(Refusal::NotFound),
     }

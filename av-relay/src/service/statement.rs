@@ -1,13 +1,13 @@
 //! Signed statements of owners: revocation, suspension, resumption (`PROTOCOL.md` section 4.5).
 
-use av_wire::chain::Chain;
+use av_wire::chain::{Chain, MAX_CHAIN_BYTES};
 use av_wire::ids::DeviceId;
 use av_wire::public::Role;
 use av_wire::signature::Unverified;
 use av_wire::statement::{Statement, Verdict};
 
 use super::{Actor, Refusal, Relay};
-use crate::store::{Device, DeviceStatus, NewStatement, TenantTx};
+use crate::store::{Device, DeviceStatus, NewStatement, PostedStatement, TenantTx};
 
 impl Relay {
     /// Posts a statement: checks it, gives it effect, and puts it into the inbox of every device it concerns, all
@@ -27,6 +27,7 @@ impl Relay {
         check_serial(&tx, &statement).await?;
         let subject = tx.device(&statement.subject).await?.ok_or(Refusal::NotFound)?;
         check_reach(&statement, &subject)?;
+        let chain = chain_beside(&tx, &statement, &subject).await?;
 
         tx.insert_statement(&NewStatement {
             issuer: &statement.issuer,
@@ -34,6 +35,7 @@ impl Relay {
             subject: &statement.subject,
             verdict: statement.verdict,
             signed,
+            chain: &chain,
         })
         .await?;
         let status = if statement.verdict == Verdict::Revoked {
@@ -59,6 +61,50 @@ impl Relay {
         );
         Ok(())
     }
+
+    /// Statements of one issuer behind a serial, in their order: the next 64 at most.
+    pub(crate) async fn fetch_statements(
+        &self,
+        actor: &Actor,
+        issuer: &DeviceId,
+        after: u64,
+    ) -> Result<Vec<PostedStatement>, Refusal> {
+        let tx = self.as_active(actor).await?;
+        // No serial is greater than what a bigint holds.
+        let after = after.min(i64::MAX.unsigned_abs());
+        Ok(tx.statements_after(issuer, after, STATEMENTS_PER_CALL).await?)
+    }
+}
+
+/// Statements in one answer; whoever wants more asks again.
+const STATEMENTS_PER_CALL: u16 = 64;
+
+/// What a device needs to see that the issuer has a say: the subject's chain for a revocation, else the issuer's.
+async fn chain_beside(
+    tx: &TenantTx,
+    statement: &Statement<'_>,
+    subject: &Device,
+) -> Result<Vec<u8>, Refusal> {
+    let chain = if statement.verdict == Verdict::Revoked {
+        subject.chain.clone()
+    } else if statement.issuer == DeviceId::ROOT {
+        return Ok(Vec::new());
+    } else {
+        tx.device(&statement.issuer).await?.and_then(|issuer| issuer.chain)
+    };
+    with_revocations(tx, chain.ok_or(Refusal::NotFound)?).await
+}
+
+/// A chain as it stands now: where an owner on it was revoked and kept the certificate below, with that revocation.
+pub(super) async fn with_revocations(tx: &TenantTx, mut chain: Vec<u8>) -> Result<Vec<u8>, Refusal> {
+    for revocation in tx.owner_revocations().await? {
+        let mut buffer = [0; MAX_CHAIN_BYTES];
+        // A chain below two revoked owners has no room for both: it stands as it is, and counts for nothing.
+        if let Ok(Some(kept)) = Chain::new(&chain).keep(&revocation, &mut buffer) {
+            chain = kept.to_vec();
+        }
+    }
+    Ok(chain)
 }
 
 /// The root's key, or that of an active owner.

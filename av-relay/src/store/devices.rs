@@ -30,6 +30,8 @@ const REJECT: &str = "UPDATE av.devices SET status = 'rejected'
      WHERE tenant_id = $1 AND device_id = $2 AND status = 'pending'";
 const ACTIVATE: &str = "UPDATE av.devices SET status = 'active', activation = $3
      WHERE tenant_id = $1 AND device_id = $2 AND status = 'approved'";
+const RECERTIFY: &str = "UPDATE av.devices SET chain = $3
+     WHERE tenant_id = $1 AND device_id = $2 AND status IN ('active', 'suspended')";
 /// Revoked and rejected are final, here too.
 const SET_STATUS: &str = "UPDATE av.devices SET status = $3
      WHERE tenant_id = $1 AND device_id = $2 AND status NOT IN ('revoked', 'rejected')";
@@ -211,6 +213,13 @@ impl TenantTx {
             )
             .await?;
         Ok(activated == 1)
+    }
+
+    /// Whether a device that is in, or held, has this chain now.
+    pub(crate) async fn recertify_device(&self, device: &DeviceId, chain: &[u8]) -> Result<bool, StoreError> {
+        let recertified =
+            self.execute(RECERTIFY, &[&self.tenant_bytes(), &device.as_bytes().as_slice(), &chain]).await?;
+        Ok(recertified == 1)
     }
 
     /// Sets the status, unless it is a final one.

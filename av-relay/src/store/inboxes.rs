@@ -8,6 +8,7 @@ use tokio_postgres::Row;
 
 use super::error::StoreError;
 use super::row::{id, optional_id, signed, unsigned};
+use super::statements::PostedStatement;
 use super::tenant_tx::TenantTx;
 
 const INSERT: &str = "INSERT INTO av.inboxes (tenant_id, device_id, epoch) VALUES ($1, $2, $3)";
@@ -19,6 +20,8 @@ const NEXT_SEQUENCE: &str = "UPDATE av.inboxes SET next_sequence = next_sequence
      RETURNING next_sequence - 1, acknowledged";
 const INSERT_ACTIVATED: &str =
     "INSERT INTO av.inbox_entries (tenant_id, device_id, sequence, activated) VALUES ($1, $2, $3, $4)";
+const INSERT_RECERTIFIED: &str =
+    "INSERT INTO av.inbox_entries (tenant_id, device_id, sequence, recertified) VALUES ($1, $2, $3, $4)";
 /// For the transaction, without giving a number.
 const LOCK: &str = "SELECT FROM av.inboxes WHERE tenant_id = $1 AND device_id = $2 FOR NO KEY UPDATE";
 /// To every device that is in or may come back, but not to who said it.
@@ -34,7 +37,8 @@ const INSERT_STATEMENT_FOR_ALL: &str = "WITH numbered AS (
 const ENTRIES: &str = "SELECT e.sequence,
             e.sender, m.header_blob, m.ciphertext, extract(epoch FROM m.received_at)::bigint,
             s.signed,
-            e.activated, d.activation
+            e.activated, d.activation,
+            s.chain, e.recertified
      FROM av.inbox_entries e
      LEFT JOIN av.messages m
             ON m.tenant_id = e.tenant_id AND m.sender = e.sender AND m.message_id = e.message_id
@@ -87,12 +91,13 @@ pub(crate) enum EntryContent {
         /// Seconds since 1970.
         received_at: u64,
     },
-    /// The signed statement.
-    Statement(Vec<u8>),
+    Statement(PostedStatement),
     Activated {
         device: DeviceId,
         signature: Signature,
     },
+    /// The device's new chain.
+    Recertified(Vec<u8>),
 }
 
 impl TenantTx {
@@ -140,6 +145,17 @@ impl TenantTx {
                 &signed(sequence)?,
                 &activated.as_bytes().as_slice(),
             ],
+        )
+        .await?;
+        Ok(())
+    }
+
+    /// Gives a device its new chain.
+    pub(crate) async fn insert_recertified(&self, device: &DeviceId, chain: &[u8]) -> Result<(), StoreError> {
+        let Some((sequence, _)) = self.next_sequence(device).await? else { return Ok(()) };
+        self.execute(
+            INSERT_RECERTIFIED,
+            &[&self.tenant_bytes(), &device.as_bytes().as_slice(), &signed(sequence)?, &chain],
         )
         .await?;
         Ok(())
@@ -223,8 +239,10 @@ fn entry(row: &Row) -> Result<Entry, StoreError> {
         }
     } else if let Some(device) = optional_id(row, 6)? {
         EntryContent::Activated { device: DeviceId(device), signature: Signature(id(row, 7)?) }
+    } else if let Some(chain) = row.try_get(9)? {
+        EntryContent::Recertified(chain)
     } else {
-        EntryContent::Statement(row.try_get(5)?)
+        EntryContent::Statement(PostedStatement { signed: row.try_get(5)?, chain: row.try_get(8)? })
     };
     Ok(Entry { sequence: unsigned(row, 0)?, content })
 }

@@ -33,7 +33,7 @@ pub(crate) use self::inboxes::{Entry, EntryContent, InboxState};
 pub(crate) use self::invites::{Invite, PendingRequest};
 pub(crate) use self::messages::NewMessage;
 pub(crate) use self::prekeys::StoredPrekey;
-pub(crate) use self::statements::NewStatement;
+pub(crate) use self::statements::{NewStatement, PostedStatement};
 pub use self::tenant_tx::TenantTx;
 
 /// Owns the tables and runs migrations; no traffic passes through it.

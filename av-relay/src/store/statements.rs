@@ -7,11 +7,19 @@ use super::error::StoreError;
 use super::row::{signed, unsigned};
 use super::tenant_tx::TenantTx;
 
+/// In the order in which the issuer said them.
+const AFTER: &str = "SELECT signed, chain FROM av.statements
+     WHERE tenant_id = $1 AND issuer = $2 AND serial > $3 ORDER BY serial LIMIT $4";
+/// Only an owner's revocation can keep a certificate.
+const OWNER_REVOCATIONS: &str = "SELECT s.signed FROM av.statements s
+     JOIN av.devices d ON d.tenant_id = s.tenant_id AND d.device_id = s.subject
+     WHERE s.tenant_id = $1 AND s.kind = 2 AND d.role = 1 ORDER BY s.place";
 const POSTED: &str = "SELECT signed FROM av.statements WHERE tenant_id = $1 AND issuer = $2 AND serial = $3";
 const LAST_SERIAL: &str =
     "SELECT coalesce(max(serial), 0) FROM av.statements WHERE tenant_id = $1 AND issuer = $2";
-const INSERT: &str = "INSERT INTO av.statements (tenant_id, issuer, serial, subject, kind, place, signed)
-     VALUES ($1, $2, $3, $4, $5, $6, $7)";
+const INSERT: &str =
+    "INSERT INTO av.statements (tenant_id, issuer, serial, subject, kind, place, signed, chain)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
 /// Each issuer's latest word counts; a resumption by the root (issuer $3) lifts all that came before it.
 const IS_SUSPENDED: &str = "SELECT EXISTS (
          SELECT FROM (
@@ -30,6 +38,15 @@ pub(crate) struct NewStatement<'a> {
     pub(crate) subject: &'a DeviceId,
     pub(crate) verdict: Verdict,
     pub(crate) signed: &'a [u8],
+    /// Gives the issuer a say; passed on with the statement.
+    pub(crate) chain: &'a [u8],
+}
+
+/// A statement as it is passed on.
+#[derive(Debug)]
+pub(crate) struct PostedStatement {
+    pub(crate) signed: Vec<u8>,
+    pub(crate) chain: Vec<u8>,
 }
 
 impl TenantTx {
@@ -43,6 +60,30 @@ impl TenantTx {
             .query_opt(POSTED, &[&self.tenant_bytes(), &issuer.as_bytes().as_slice(), &signed(serial)?])
             .await?;
         Ok(row.map(|row| row.try_get(0)).transpose()?)
+    }
+
+    /// At most `limit` statements of an issuer with serials greater than `after`, in their order.
+    pub(crate) async fn statements_after(
+        &self,
+        issuer: &DeviceId,
+        after: u64,
+        limit: u16,
+    ) -> Result<Vec<PostedStatement>, StoreError> {
+        let rows = self
+            .query(
+                AFTER,
+                &[&self.tenant_bytes(), &issuer.as_bytes().as_slice(), &signed(after)?, &i64::from(limit)],
+            )
+            .await?;
+        rows.iter()
+            .map(|row| Ok(PostedStatement { signed: row.try_get(0)?, chain: row.try_get(1)? }))
+            .collect()
+    }
+
+    /// The revocations of the tenant's owners, in the order in which they came.
+    pub(crate) async fn owner_revocations(&self) -> Result<Vec<Vec<u8>>, StoreError> {
+        let rows = self.query(OWNER_REVOCATIONS, &[&self.tenant_bytes()]).await?;
+        rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
     }
 
     /// The issuer's greatest serial; 0 before its first statement.
@@ -68,6 +109,7 @@ impl TenantTx {
                 &kind,
                 &signed(place)?,
                 &statement.signed,
+                &statement.chain,
             ],
         )
         .await?;

@@ -48,6 +48,13 @@ impl Session<'_> {
                 let result = relay.post_statement(&actor, statement).await;
                 self.done(request, result).await
             }
+            ToRelay::FetchStatements { request, issuer, after } => {
+                self.fetch_statements(request, &issuer, after).await
+            }
+            ToRelay::Recertify { request, chain } => {
+                let result = relay.recertify(&actor, chain).await;
+                self.done(request, result).await
+            }
             ToRelay::FetchCerts { request, device_id } => match relay.fetch_certs(&actor, &device_id).await {
                 Ok(chain) => {
                     self.socket.send(&ToDevice::Certs { request, chain: chain.as_slice().into() }).await
@@ -131,6 +138,18 @@ impl Session<'_> {
                 consumed: invite.consumed,
             };
             self.socket.send(&frame).await?;
+        }
+        self.done(request, Ok(())).await
+    }
+
+    async fn fetch_statements(&mut self, request: u32, issuer: &DeviceId, after: u64) -> Result<(), End> {
+        let posted = match self.relay.fetch_statements(&self.actor, issuer, after).await {
+            Ok(posted) => posted,
+            Err(refusal) => return self.refuse(request, &refusal).await,
+        };
+        for posted in &posted {
+            let (statement, chain) = (posted.signed.as_slice(), posted.chain.as_slice());
+            self.socket.send(&ToDevice::Posted { request, statement, chain }).await?;
         }
         self.done(request, Ok(())).await
     }

@@ -127,9 +127,10 @@ fn frame(entry: &Entry, previous: u64) -> ToDevice<'_> {
             ciphertext: ciphertext.as_slice().into(),
             received_at: *received_at,
         },
-        EntryContent::Statement(signed) => {
-            ToDevice::Statement { sequence, previous, statement: signed.as_slice().into() }
+        EntryContent::Statement(posted) => {
+            ToDevice::Statement { sequence, previous, statement: &posted.signed, chain: &posted.chain }
         }
+        EntryContent::Recertified(chain) => ToDevice::Recertified { sequence, previous, chain },
         EntryContent::Activated { device, signature } => {
             ToDevice::Activated { sequence, previous, device_id: *device, signature: *signature }
         }

@@ -226,7 +226,7 @@ fn describe(down: &Down) -> &'static str {
         _ if down.made_up => "a frame that the relay made up",
         Some(Content::Message { genuine: true, .. }) => "a message",
         Some(Content::Message { genuine: false, .. }) => "a forged or repeated message",
-        Some(Content::Statement(_)) => "a statement",
+        Some(Content::Statement { .. }) => "a statement",
         Some(Content::Activated { .. }) => "an activation",
         None => "an answer",
     }

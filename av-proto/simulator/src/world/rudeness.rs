@@ -215,6 +215,7 @@ impl World {
                 sequence: 1,
                 previous: 0,
                 statement: choices.noise(80)[..].into(),
+                chain: &choices.noise(80),
             })?,
         };
         self.count("inject");

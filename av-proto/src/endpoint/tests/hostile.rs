@@ -192,7 +192,7 @@ fn a_statement_that_no_owner_signed_is_rejected() {
         let mut buffer = [0; 2_048];
         let signed = crate::enroll::sign_statement(&forger, &statement, &mut buffer).expect("room").to_vec();
         let sequence = world.agent.endpoint.taken() + 1;
-        let frame = ToDevice::Statement { sequence, previous: sequence - 1, statement: signed[..].into() };
+        let frame = ToDevice::Statement { sequence, previous: sequence - 1, statement: &signed, chain: &[] };
         let mut buffer = [0; 2_048];
         let frame = av_wire::encode(&frame, &mut buffer).expect("room").to_vec();
         is_rejected(&mut world, &frame, RejectCode::Unopened);

@@ -193,7 +193,7 @@ fn the_number_of_chains_ends_before_it_wraps() {
 #[test]
 fn an_initiator_field_longer_than_any_chain_is_refused() {
     let (mut a, _): (Small, Small) = pair(1);
-    let (longest, too_long) = (std::vec![7; av_wire::chain::MAX_CHAIN_BYTES], std::vec![7; 1_000]);
+    let (longest, too_long) = (std::vec![7; av_wire::chain::MAX_CERTS_BYTES], std::vec![7; 1_000]);
     let before = a.record();
     let mut out = [0; 4_096];
     let refused = a.session.encrypt(&mut a.rng, &too_long, 1, b"text", 32, &mut out);

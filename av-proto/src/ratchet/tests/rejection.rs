@@ -129,7 +129,7 @@ fn with_prelude(prelude: &av_wire::message::Prelude<'_>) -> Vec<u8> {
 
 #[test]
 fn a_prelude_that_no_message_of_this_version_has_is_malformed() {
-    let longest = vec![7; av_wire::chain::MAX_CHAIN_BYTES];
+    let longest = vec![7; av_wire::chain::MAX_CERTS_BYTES];
     let prelude = av_wire::message::Prelude {
         generation: u32::MAX,
         mode: 1,

@@ -119,6 +119,8 @@ frames! {
             previous: u64,
             /// A signed object of a statement kind.
             statement: &'b [u8],
+            /// Gives its issuer a say; see [`Posted`](crate::posted::Posted).
+            chain: &'b [u8],
         },
         /// An inbox entry for the approving owner: a device took up its certificate.
         77 => Activated {
@@ -155,5 +157,23 @@ frames! {
         82 => Ping,
         /// Answers a [`ToRelay::Ping`](super::ToRelay::Ping).
         83 => Pong,
+        /// A statement that was asked for.
+        84 => Posted {
+            /// Number of the call.
+            request: u32,
+            /// A signed object of a statement kind.
+            statement: &'b [u8],
+            /// As in Statement.
+            chain: &'b [u8],
+        },
+        /// An inbox entry: an owner certified this device anew.
+        85 => Recertified {
+            /// Its number.
+            sequence: u64,
+            /// As in Deliver.
+            previous: u64,
+            /// Its chain from now on.
+            chain: &'b [u8],
+        },
     }
 }

@@ -153,5 +153,22 @@ frames! {
         17 => Ping,
         /// Answers a [`ToDevice::Ping`](super::ToDevice::Ping).
         18 => Pong,
+        /// Asks for an issuer's statements: [`ToDevice::Posted`](super::ToDevice::Posted) each in their order, then
+        /// Done.
+        19 => FetchStatements {
+            /// Number of the call.
+            request: u32,
+            /// An owner's device, or [`DeviceId::ROOT`].
+            issuer: DeviceId,
+            /// Only those with greater serials.
+            after: u64,
+        },
+        /// Certifies an active device anew whose chain passes a revoked owner. Owners only.
+        20 => Recertify {
+            /// Number of the call.
+            request: u32,
+            /// The device's chain to be, its new certificate first.
+            chain: &'b [u8],
+        },
     }
 }

@@ -5,7 +5,7 @@ use std::vec::Vec;
 
 use super::samples::{Device, Root, Tenant, certify, chain_of, signed_object};
 use crate::cert::DeviceCert;
-use crate::chain::{Chain, InvalidChain, MAX_CHAIN_BYTES, VerifiedDevice};
+use crate::chain::{Chain, InvalidChain, MAX_CERTS_BYTES, MAX_CHAIN_BYTES, VerifiedDevice};
 use crate::limits::MAX_CHAIN;
 use crate::public::Role;
 use crate::signature::{SignedKind, Unverified};
@@ -29,7 +29,7 @@ fn one_to_four_certificates_are_valid() {
         assert_eq!(Chain::new(&bytes).claimed().unwrap(), *device.cert());
         assert_eq!(Chain::new(&bytes).claimed_root().unwrap(), tenant.root.public());
     }
-    assert_eq!(tenant.chain(MAX_CHAIN).len(), MAX_CHAIN_BYTES);
+    assert_eq!(tenant.chain(MAX_CHAIN).len(), MAX_CERTS_BYTES);
 }
 
 #[test]

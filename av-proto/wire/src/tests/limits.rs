@@ -9,11 +9,12 @@ use crate::code::RejectCode;
 use crate::frame::{Rejected, ToDevice, ToRelay};
 use crate::grant::{Grant, OwnerSerial};
 use crate::limits::{
-    DELIVER_OVERHEAD, MAX_BUNDLE, MAX_FRAME, MAX_KEEP, MAX_ORIGIN, MAX_OWNERS, MAX_PREKEYS_PER_CALL,
-    MAX_REJECTED, MAX_SIGNED_BODY, MIN_MAX_MESSAGE,
+    DELIVER_OVERHEAD, MAX_BUNDLE, MAX_FRAME, MAX_ORIGIN, MAX_OWNERS, MAX_PREKEYS_PER_CALL, MAX_REJECTED,
+    MAX_SIGNED_BODY, MIN_MAX_MESSAGE,
 };
 use crate::list::List;
 use crate::public::Role;
+use crate::statement::Statement;
 use crate::{DeviceId, EncodeError, InboxEpoch};
 
 #[test]
@@ -34,8 +35,7 @@ fn a_deliver_frame_is_at_most_its_overhead_larger_than_the_message() {
 
 #[test]
 fn a_revocation_that_keeps_all_it_may_fits_under_a_signature() {
-    assert_eq!(1 + 16 + 16 + 16 + 8 + 8 + 2 + 16 * MAX_KEEP, 1_091);
-    const { assert!(1_091 <= MAX_SIGNED_BODY) };
+    const { assert!(Statement::MAX_LEN == 1_091 && Statement::MAX_LEN <= MAX_SIGNED_BODY) };
 }
 
 #[test]
@@ -61,11 +61,15 @@ fn the_fullest_calls_fit_into_a_frame() {
 
     let tenant = Tenant::new();
     let serials = [OwnerSerial { owner: DeviceId([9; 16]), serial: u64::MAX }; MAX_OWNERS];
-    let (chain, origin) = (tenant.chain(4), "a".repeat(MAX_ORIGIN));
+    let (chain, origin) = (vec![7; MAX_CHAIN_BYTES], "a".repeat(MAX_ORIGIN));
     let grant =
         Grant { chain: (&chain[..]), origin: &origin, serials: List::new(&serials), ..tenant.grant() };
-    assert_eq!(chain.len(), MAX_CHAIN_BYTES);
-    assert!(encoded(&grant).len() <= 2_048, "a grant fits into the smallest device's buffer");
+    assert!(encoded(&grant).len() <= 3_072, "a grant fits into the smallest device's buffer");
+    let statement = vec![7; Statement::MAX_SIGNED_LEN];
+    let stated =
+        ToDevice::Statement { sequence: u64::MAX, previous: u64::MAX, statement: &statement, chain: &chain };
+    let smallest = usize::try_from(MIN_MAX_MESSAGE).unwrap();
+    assert!(encoded(&stated).len() <= smallest, "and so does a statement with its chain");
 }
 
 #[test]

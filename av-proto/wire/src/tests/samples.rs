@@ -178,6 +178,28 @@ impl Tenant {
         signed_object(&issuer.secret, statement.kind(), &statement.body().unwrap())
     }
 
+    /// The root's revocation of an owner that keeps these certificates.
+    pub(super) fn revocation_of(&self, owner: &Device, kept: &[&[u8]]) -> Vec<u8> {
+        let statement = |keep| Statement {
+            verdict: Verdict::Revoked,
+            tenant_id: self.id(),
+            subject: owner.id(),
+            issuer: DeviceId::ROOT,
+            serial: 1_000 * NOW,
+            issued_at: NOW,
+            keep,
+        };
+        let names: Vec<u8> = kept.iter().flat_map(|cert| crate::statement::keep_name(cert)).collect();
+        signed_object(&self.root.0, SignedKind::Revocation, &statement(&names).body().unwrap())
+    }
+
+    /// The agent's chain through the first owner, whom the root revoked and whose certificate for the agent it keeps.
+    pub(super) fn kept_chain(&self) -> Vec<u8> {
+        let certs = self.certs(2);
+        let revocation = self.revocation_of(&self.owners[0], &[&certs[0]]);
+        chain_of(self.root.public(), &[certs[0].clone(), revocation, certs[1].clone()])
+    }
+
     pub(super) fn enroll(&self) -> EnrollRequest<'static> {
         let (lookup, device) = (pattern(0x30), self.agent.public.to_bytes());
         let (bundle, sealed_name) =

@@ -71,6 +71,7 @@ fn computed(tenant: &Tenant) -> BTreeMap<&'static str, String> {
         ("Cert", hex(&certs[0])),
         ("Chain/1", hex(&tenant.chain(1))),
         ("Chain/4", hex(&tenant.chain(4))),
+        ("Chain/kept", hex(&tenant.kept_chain())),
         ("Revocation", hex(&tenant.statement(Verdict::Revoked, &pattern::<32>(0xf0)))),
         ("Suspension", hex(&tenant.statement(Verdict::Suspended, &[]))),
         ("Resumption", hex(&tenant.statement(Verdict::Resumed, &[]))),
@@ -116,9 +117,12 @@ fn signed_vectors_verify() {
     for name in ["Revocation", "Suspension", "Resumption"] {
         assert_eq!(Unverified::decode(&unhex(expected[name])).unwrap().verify(&key), Ok(()));
     }
-    for name in ["Chain/1", "Chain/4"] {
+    let revoked = tenant.owners[0].id();
+    for (name, stands) in [("Chain/1", true), ("Chain/4", false), ("Chain/kept", true)] {
         let chain = unhex(expected[name]);
-        assert!(crate::chain::Chain::new(&chain).verify(&tenant.id(), |_| false).is_ok());
+        let chain = crate::chain::Chain::new(&chain);
+        assert!(chain.verify(&tenant.id(), |_| false).is_ok());
+        assert_eq!(chain.verify(&tenant.id(), |id| *id == revoked).is_ok(), stands, "{name}");
     }
     let names: Vec<_> = vec!["ToRelay.Enroll"];
     for name in names {

@@ -91,7 +91,7 @@ async fn a_revocation_shuts_out_at_once_and_reaches_everybody_else() {
 
     let entries = relay.entries_after(&tenant.actor(&other), 0, 10).await.unwrap();
     assert!(
-        matches!(&entries[..], [entry] if matches!(&entry.content, EntryContent::Statement(got) if *got == signed)),
+        matches!(&entries[..], [entry] if matches!(&entry.content, EntryContent::Statement(got) if got.signed == signed)),
         "{entries:?}"
     );
     let inbox = relay.store.tenant(tenant.id).await.unwrap().inbox(&approved.id()).await.unwrap().unwrap();

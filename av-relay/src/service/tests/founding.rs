@@ -1,6 +1,8 @@
 use av_wire::RefusalCode;
 use av_wire::frame::LinkKind;
+use av_wire::limits::MAX_OWNERS;
 use av_wire::public::Role;
+use av_wire::statement::Verdict;
 
 use super::refusal;
 use crate::testing::{ORIGIN, Tenant, TestDevice, certify_by_root, random, relay};
@@ -22,15 +24,37 @@ async fn a_tenant_is_founded_once_and_the_same_call_again_succeeds() {
 }
 
 #[tokio::test]
-async fn a_tenant_that_exists_takes_no_other_founder() {
+async fn the_root_lets_a_further_owner_in() {
     let (_cluster, relay) = relay().await;
     let tenant = Tenant::founded(&relay).await;
     let mut other = TestDevice::new(Role::Owner);
     other.chain = certify_by_root(&tenant.root, tenant.id, &other);
-    assert_eq!(refusal(tenant.found(&other, ORIGIN).await).code(), RefusalCode::NotAuthorized);
-
     let claim = other.authentication(tenant.id, random(), ORIGIN, LinkKind::Plain);
     assert_eq!(refusal(relay.authenticate(&claim).await).code(), RefusalCode::NotAuthorized);
+    for _ in 0..2 {
+        tenant.found(&other, ORIGIN).await.unwrap();
+    }
+    assert_eq!(relay.authenticate(&claim).await.unwrap(), tenant.actor(&other));
+
+    // Not beyond the owners that a tenant may have, and not one that is out.
+    tenant.state(Verdict::Revoked, other.id(), 1).await.unwrap_err();
+    let revocation = tenant.statement_of_root(Verdict::Revoked, other.id(), 1);
+    relay.post_statement(&tenant.founder(), &revocation).await.unwrap();
+    assert_eq!(refusal(relay.authenticate(&claim).await).code(), RefusalCode::NotAuthorized);
+    tenant.found(&other, ORIGIN).await.unwrap();
+    assert_eq!(
+        refusal(relay.authenticate(&claim).await).code(),
+        RefusalCode::NotAuthorized,
+        "revoked is final"
+    );
+    for _ in 1..MAX_OWNERS {
+        let mut further = TestDevice::new(Role::Owner);
+        further.chain = certify_by_root(&tenant.root, tenant.id, &further);
+        tenant.found(&further, ORIGIN).await.unwrap();
+    }
+    let mut one_more = TestDevice::new(Role::Owner);
+    one_more.chain = certify_by_root(&tenant.root, tenant.id, &one_more);
+    assert_eq!(refusal(tenant.found(&one_more, ORIGIN).await).code(), RefusalCode::OverQuota);
 }
 
 #[tokio::test]

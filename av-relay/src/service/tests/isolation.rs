@@ -101,6 +101,7 @@ async fn no_store_function_reaches_another_tenants_rows() {
             subject: &other,
             verdict: Verdict::Revoked,
             signed: b"",
+            chain: &[],
         };
         tx.insert_statement(&statement).await.unwrap_err();
         let tx = relay.store.tenant(b.id).await.unwrap();

@@ -117,6 +117,11 @@ impl Tenant {
             ),
             ("ToRelay.Ping", ToRelay::Ping),
             ("ToRelay.Pong", ToRelay::Pong),
+            (
+                "ToRelay.FetchStatements",
+                ToRelay::FetchStatements { request: 11, issuer: owner.id(), after: 6 },
+            ),
+            ("ToRelay.Recertify", ToRelay::Recertify { request: 12, chain: leak(self.chain(2)) }),
         ]
     }
 
@@ -182,6 +187,7 @@ impl Tenant {
                     sequence: 6,
                     previous: 5,
                     statement: leak(self.statement(Verdict::Revoked, &pattern::<32>(0xf0))),
+                    chain: leak(self.chain(2)),
                 },
             ),
             (
@@ -200,6 +206,18 @@ impl Tenant {
             ("ToDevice.Moved", ToDevice::Moved),
             ("ToDevice.Ping", ToDevice::Ping),
             ("ToDevice.Pong", ToDevice::Pong),
+            (
+                "ToDevice.Posted",
+                ToDevice::Posted {
+                    request: 11,
+                    statement: leak(self.statement(Verdict::Suspended, &[])),
+                    chain: leak(vec![]),
+                },
+            ),
+            (
+                "ToDevice.Recertified",
+                ToDevice::Recertified { sequence: 8, previous: 7, chain: leak(self.kept_chain()) },
+            ),
         ]
     }
 }

@@ -1,0 +1,90 @@
+//! A statement together with the chain that gives its issuer a say (`PROTOCOL.md` section 4.5).
+
+use crate::chain::{Chain, InvalidChain};
+use crate::ids::{DeviceId, TenantId};
+use crate::public::Role;
+use crate::signature::Unverified;
+use crate::statement::{Statement, Verdict};
+
+/// A statement as it is posted and passed on. Its chain is the subject's for a revocation, which only the root and
+/// the owners on that very chain may say; else it is the issuer's, and empty for the root.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Posted<'b> {
+    /// The signed object.
+    pub signed: &'b [u8],
+    /// Whose, depends on what is said.
+    pub chain: Chain<'b>,
+}
+
+/// Proof that a statement was said by somebody who has a say; there is no other way to make one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VerifiedStatement<'b> {
+    statement: Statement<'b>,
+    subject_role: Option<Role>,
+}
+
+impl<'b> VerifiedStatement<'b> {
+    /// What is said.
+    pub const fn statement(&self) -> &Statement<'b> {
+        &self.statement
+    }
+
+    /// The role of whom a revocation is about; `None` of other statements.
+    pub const fn subject_role(&self) -> Option<Role> {
+        self.subject_role
+    }
+}
+
+impl<'b> Posted<'b> {
+    /// Verifies that the statement is of this tenant, by the root or by an owner, and for a revocation, by an owner on
+    /// the subject's own chain.
+    ///
+    /// `is_revoked` is asked of whoever suspends or resumes. It is not asked of who revokes: a revocation stands even
+    /// if its issuer was revoked as well, so that its effect does not depend on which of the two came first.
+    ///
+    /// # Errors
+    /// [`InvalidChain`], whatever does not hold.
+    pub fn verify(
+        &self,
+        tenant: &TenantId,
+        root: &[u8; 32],
+        is_revoked: impl FnMut(&DeviceId) -> bool,
+    ) -> Result<VerifiedStatement<'b>, InvalidChain> {
+        let object = Unverified::decode(self.signed)?;
+        let statement = Statement::from_unverified(&object)?;
+        if statement.tenant_id != *tenant || statement.subject == statement.issuer {
+            return Err(InvalidChain);
+        }
+        let is_root = statement.issuer == DeviceId::ROOT;
+        let (key, subject_role) = match statement.verdict {
+            Verdict::Revoked => {
+                let subject = self.chain.verify(tenant, |_| false)?;
+                let has_say = is_root || subject.lineage().contains(&statement.issuer);
+                if subject.device_id() != statement.subject || !has_say {
+                    return Err(InvalidChain);
+                }
+                let owner = self.chain.find(&statement.issuer)?;
+                (owner.map_or(*root, |cert| cert.device.identity_key), Some(subject.public().role))
+            }
+            Verdict::Suspended | Verdict::Resumed if is_root => {
+                if !self.chain.as_bytes().is_empty() {
+                    return Err(InvalidChain);
+                }
+                (*root, None)
+            }
+            Verdict::Suspended | Verdict::Resumed => {
+                let issuer = self.chain.verify(tenant, is_revoked)?;
+                if issuer.device_id() != statement.issuer || issuer.public().role != Role::Owner {
+                    return Err(InvalidChain);
+                }
+                (issuer.public().identity_key, None)
+            }
+        };
+        object.verify(&key).map_err(|_| InvalidChain)?;
+        let keeps = !statement.keep.is_empty();
+        if keeps && subject_role != Some(Role::Owner) {
+            return Err(InvalidChain);
+        }
+        Ok(VerifiedStatement { statement, subject_role })
+    }
+}
