@@ -3,6 +3,7 @@
 use core::fmt;
 
 use crate::cbor::{Decode, DecodeError, Decoder, Encode, Encoder};
+use crate::groups::Groups;
 use crate::hash::{h128, h256};
 use crate::labels;
 use crate::limits::MAX_ORIGIN;
@@ -111,29 +112,14 @@ impl Fingerprint {
 
     /// What a person compares: 8 groups of 5 decimal digits, separated by spaces.
     pub fn groups(&self) -> Groups {
-        Groups(self.0)
-    }
-}
-
-/// 8 groups of 5 decimal digits of a 32-byte hash; group i is its i-th u32 modulo 100,000.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Groups(pub [u8; 32]);
-
-impl fmt::Display for Groups {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (words, _) = self.0.as_chunks::<4>();
-        for (index, word) in words.iter().enumerate() {
-            let separator = if index == 0 { "" } else { " " };
-            write!(f, "{separator}{:05}", u32::from_be_bytes(*word) % 100_000)?;
-        }
-        Ok(())
+        Groups::of(&self.0)
     }
 }
 
 /// The safety number of two devices: the same for both, whoever computes it (`PROTOCOL.md` section 2).
 pub fn safety_number(one: &Fingerprint, other: &Fingerprint) -> Groups {
     let (low, high) = if one <= other { (one, other) } else { (other, one) };
-    Groups(h256(labels::hash::SAFETY, &[&low.0, &high.0]))
+    Groups::of(&h256(labels::hash::SAFETY, &[&low.0, &high.0]))
 }
 
 /// A relay's origin, `scheme://host[:port]` with scheme `ws` or `wss`, in lower case, without a path.

@@ -20,6 +20,7 @@ pub mod code;
 pub mod enroll;
 pub mod frame;
 pub mod grant;
+pub mod groups;
 pub mod hash;
 pub mod ids;
 pub mod labels;

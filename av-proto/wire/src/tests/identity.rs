@@ -5,7 +5,8 @@ use std::format;
 use std::string::ToString;
 
 use super::samples::{Device, Root, pattern};
-use crate::ids::{Groups, safety_number};
+use crate::groups::{Groups, InvalidGroups};
+use crate::ids::safety_number;
 use crate::limits::MIN_MAX_MESSAGE;
 use crate::message::message_id;
 use crate::public::{DevicePublic, Role, Suite, Suites};
@@ -103,13 +104,13 @@ fn a_safety_number_is_the_same_for_both_and_follows_every_key() {
 
 #[test]
 fn groups_are_eight_times_five_digits() {
-    assert_eq!(Groups([0; 32]).to_string(), "00000 00000 00000 00000 00000 00000 00000 00000");
+    assert_eq!(Groups::of(&[0; 32]).to_string(), "00000 00000 00000 00000 00000 00000 00000 00000");
     // 2^32 - 1 = 4,294,967,295.
-    assert_eq!(Groups([0xff; 32]).to_string(), "67295 67295 67295 67295 67295 67295 67295 67295");
+    assert_eq!(Groups::of(&[0xff; 32]).to_string(), "67295 67295 67295 67295 67295 67295 67295 67295");
     let mut words = [0; 32];
     words[3] = 7;
     words[28..].copy_from_slice(&100_001_u32.to_be_bytes());
-    assert_eq!(Groups(words).to_string(), "00007 00000 00000 00000 00000 00000 00000 00001");
+    assert_eq!(Groups::of(&words).to_string(), "00007 00000 00000 00000 00000 00000 00000 00001");
 }
 
 #[test]
@@ -144,4 +145,30 @@ fn a_message_id_follows_every_part_and_where_they_part() {
     ];
     assert_eq!(ids.iter().map(|id| id.0).collect::<BTreeSet<_>>().len(), ids.len());
     assert_eq!(ids[0], message_id(&tenant, &one, &other, b"header", b"body"));
+}
+
+#[test]
+fn groups_are_read_back_however_they_were_typed() {
+    for seed in 0..=u8::MAX {
+        let groups = Groups::of(&pattern(seed));
+        let shown = groups.to_string();
+        for typed in [shown.clone(), shown.replace(' ', ""), shown.replace(' ', "-\n"), format!(" {shown}\t")]
+        {
+            assert_eq!(typed.parse(), Ok(groups), "{typed:?}");
+        }
+        // Whatever digit is mistyped, it is another number; whatever is no digit, none.
+        for place in shown.match_indices(|symbol: char| symbol.is_ascii_digit()).map(|(place, _)| place) {
+            for other in ('0'..='9').filter(|other| !shown[place..].starts_with(*other)) {
+                let mut typed = shown.clone();
+                typed.replace_range(place..=place, other.encode_utf8(&mut [0; 4]));
+                assert!(typed.parse::<Groups>().is_ok_and(|parsed| parsed != groups));
+            }
+        }
+    }
+    let shown = Groups::of(&pattern(9)).to_string();
+    for wrong in
+        ["", "0", &shown[1..], &format!("{shown}0"), &shown.replace('0', "O"), &format!("+{shown}"), "٣"]
+    {
+        assert_eq!(wrong.parse::<Groups>(), Err(InvalidGroups), "{wrong:?}");
+    }
 }
