@@ -63,6 +63,14 @@ pub const MAX_GENERATION_JUMP: u32 = 1 << 20;
 // The shortest initiator field is an id, so the largest stands in the bound above.
 const _: () = assert!(DeviceId::LEN < MAX_CERTS_BYTES);
 
+/// Milliseconds for which a signed prekey is current: a week. The one before is kept until the next rotation, so for
+/// another week at least (`PROTOCOL.md` section 5).
+pub const PREKEY_ROTATION: u64 = 7 * 24 * 3_600 * 1_000;
+
+/// Milliseconds of uptime after which a prekey's age is stored: what a device without a clock forgets of it when it
+/// restarts. Four writes a day.
+pub const PREKEY_RECKONING: u64 = 6 * 3_600 * 1_000;
+
 /// Seconds: the oldest signed prekey that an initiator with a clock uses. A device rotates weekly; the rest is for one
 /// that was switched off (`PROTOCOL.md` section 5).
 pub const MAX_PREKEY_AGE: u64 = 5 * 7 * 24 * 3_600;

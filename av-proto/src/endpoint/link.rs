@@ -58,11 +58,21 @@ pub(super) struct Link {
     pub(super) has_entries: bool,
     /// The last sequence that was acknowledged here.
     pub(super) acknowledged: u64,
+    pub(super) publishing: Option<Publishing>,
     pub(super) pong_due: bool,
     pub(super) ping_due: bool,
     ping_period: u64,
     last_ping: u64,
     last_heard: u64,
+}
+
+/// Prekeys that are under way to the relay.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Publishing {
+    /// Number of the call.
+    pub(super) request: u32,
+    /// The greatest id that it covers.
+    pub(super) last: u32,
 }
 
 impl Link {
@@ -75,6 +85,7 @@ impl Link {
             authenticated: false,
             has_entries: false,
             acknowledged: 0,
+            publishing: None,
             pong_due: false,
             ping_due: false,
             ping_period: PING_PERIOD + PING_JITTER,

@@ -31,6 +31,7 @@ enum Next {
     Handshake,
     Pong,
     Call,
+    Publish,
     Ack(u64),
     Outbox(usize),
     Ping,
@@ -75,6 +76,7 @@ where
                 call.transmitted = true;
                 Some(Output::Transmit(&call.frame))
             }
+            Next::Publish => self.transmit_prekeys().map(Output::Transmit),
             Next::Handshake => self.transmit_handshake().map(Output::Transmit),
             Next::Ack(sequence) => self.transmit_ack(sequence).map(Output::Transmit),
             Next::Pong => {
@@ -119,6 +121,10 @@ where
         }
         if self.calls.iter().any(|call| !call.transmitted) {
             return Some(Next::Call);
+        }
+        let covered = link.publishing.map_or(0, |publishing| publishing.last);
+        if self.prekeys.get()?.unpublished().is_some_and(|last| last > covered) {
+            return Some(Next::Publish);
         }
         let acknowledged = self.acknowledgeable();
         if acknowledged > link.acknowledged {

@@ -1,24 +1,68 @@
-//! Sessions that begin with a peer's published prekeys (`PROTOCOL.md` sections 5 and 6).
+//! This device's prekeys at the relay, and sessions that begin with a peer's (`PROTOCOL.md` sections 5 and 6).
 
-use av_wire::DeviceId;
-use av_wire::bundle::Bundle;
+use av_wire::bundle::{Bundle, SignedPrekey};
 use av_wire::frame::ToRelay;
+use av_wire::{DeviceId, List};
+use heapless::Vec;
 use rand_core::CryptoRng;
 
 use super::Endpoint;
-use super::calls::CallAbout;
+use super::calls::{CallAbout, FIRST_CALL};
 use super::error::EndpointError;
 use super::event::{Event, Standing};
+use super::link::Publishing;
 use super::peer::{Context, kind};
 use super::slot::Slot;
 use crate::Now;
 use crate::crypto::Aead;
+use crate::limits::ONE_TIME_PREKEYS;
 
 impl<A, const PEERS: usize, const SKIP: usize, const OUTBOX: usize, const INBOX: usize, const BODY: usize>
     Endpoint<A, PEERS, SKIP, OUTBOX, INBOX, BODY>
 where
     A: Aead,
 {
+    /// Rotates and refills this device's prekeys, when it is active and connected.
+    pub(super) fn maintain_prekeys(&mut self, now: Now, rng: &mut dyn CryptoRng) {
+        let is_authenticated = self.link.get().is_some_and(|link| link.authenticated);
+        let (Some(device), Some(prekeys)) = (self.device.get(), self.prekeys.get_mut()) else { return };
+        if !is_authenticated || device.membership().is_none() {
+            return;
+        }
+        if prekeys.maintain(now, rng, &device.identity).unwrap_or(false) {
+            self.prekeys.mark_changed();
+        }
+    }
+
+    /// The call that publishes what the relay has not confirmed; it takes its answer on this connection.
+    pub(super) fn transmit_prekeys(&mut self) -> Option<&[u8]> {
+        let (device, prekeys) = (self.device.get()?, self.prekeys.get()?);
+        let link = self.link.get_mut()?;
+        let request = FIRST_CALL | self.calls_made;
+        self.calls_made = (self.calls_made + 1) % FIRST_CALL;
+        link.publishing = Some(Publishing { request, last: prekeys.unpublished()? });
+        let mut signed = Vec::<SignedPrekey, { 1 + ONE_TIME_PREKEYS }>::new();
+        let mut has_room = true;
+        prekeys
+            .for_each_unpublished(&device.identity, |prekey| has_room &= signed.push(prekey).is_ok())
+            .ok()?;
+        debug_assert!(has_room, "there is room for all that a device keeps");
+        av_wire::encode(&ToRelay::PublishPrekeys { request, prekeys: List::new(&signed) }, &mut self.scratch)
+            .ok()
+    }
+
+    /// Whether an answer was to the prekeys under way. A relay that refuses them gets them on the next connection.
+    pub(super) fn prekeys_answered(&mut self, request: u32, is_done: bool) -> bool {
+        let publishing = self.link.get().and_then(|link| link.publishing);
+        let Some(publishing) = publishing.filter(|publishing| publishing.request == request) else {
+            return false;
+        };
+        if is_done && let Some(prekeys) = self.prekeys.edit() {
+            prekeys.confirm_published(publishing.last);
+        }
+        true
+    }
+
     /// Begins a new session with a peer: asks the relay for its prekeys, and sends a hello when they are there. Ends
     /// in [`Event::SessionStarted`] or [`Event::SessionFailed`]; a restart forgets it.
     ///

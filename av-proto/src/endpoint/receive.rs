@@ -61,6 +61,8 @@ where
             _ if !authenticated => return Err(ConnectionError::Violation),
             ToDevice::Accepted { message_id } => self.accepted(message_id),
             ToDevice::Refused { message_id, code } => self.refused(message_id, code)?,
+            ToDevice::Done { request } if self.prekeys_answered(request, true) => {}
+            ToDevice::Error { request, .. } if self.prekeys_answered(request, false) => {}
             ToDevice::Done { request } => self.call_done(request),
             ToDevice::Error { request, code, retry_after } => self.call_failed(request, code, retry_after)?,
             ToDevice::PendingDevice { request, inviter, enroll, .. } => {
@@ -97,6 +99,7 @@ where
             ToDevice::Invite { .. } | ToDevice::Certs { .. } | ToDevice::Posted { .. } => {}
         }
         self.answer_hellos(rng);
+        self.maintain_prekeys(now, rng);
         Ok(())
     }
 
@@ -184,6 +187,13 @@ where
 
     fn welcomed(&mut self, epoch: InboxEpoch) {
         let is_new = self.meta.get().is_some_and(|meta| meta.inbox_epoch != Some(epoch));
+        let was_known = self.meta.get().is_some_and(|meta| meta.inbox_epoch.is_some());
+        if is_new
+            && was_known
+            && let Some(prekeys) = self.prekeys.edit()
+        {
+            prekeys.publish_anew();
+        }
         if is_new && let Some(meta) = self.meta.edit() {
             meta.enter_epoch(epoch);
             for slot in &mut self.inbox {

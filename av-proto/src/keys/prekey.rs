@@ -6,7 +6,9 @@ use av_wire::layout::Reader;
 use rand_core::CryptoRng;
 
 use super::Identity;
+use crate::Now;
 use crate::crypto::{AgreementSecret, CryptoError};
+use crate::limits::{PREKEY_RECKONING, PREKEY_ROTATION};
 use crate::record::codec::{CodecError, ReadRecord, Writer};
 
 /// One signed prekey, the one before it, and up to `ONE_TIME` one-time prekeys. Ids count up from 1 over all kinds
@@ -16,6 +18,45 @@ pub struct Prekeys<const ONE_TIME: usize> {
     previous: Option<SecretPrekey>,
     one_time: [Option<SecretPrekey>; ONE_TIME],
     next_id: u32,
+    /// The greatest id that the relay has confirmed.
+    published: u32,
+    age: Age,
+}
+
+/// How long the current signed prekey has been in use, by this device's own reckoning: what it was running, and by its
+/// clock, if it has one, what it was switched off.
+struct Age {
+    /// Milliseconds up to `stored`.
+    stored: u64,
+    /// Wall time at that moment, s; 0 without a clock.
+    wall: u64,
+    /// Uptime up to which `stored` counts; none before the first reckoning of this run.
+    uptime: Option<u64>,
+}
+
+impl Age {
+    const fn new(wall: u64) -> Self {
+        Self { stored: 0, wall, uptime: None }
+    }
+
+    /// Counts up to now; whether so much has passed that it has to be stored.
+    fn reckon(&mut self, now: Now) -> bool {
+        let Some(uptime) = self.uptime else {
+            if self.wall > 0 && now.wall > self.wall {
+                let off = now.wall.saturating_sub(self.wall).saturating_mul(1_000);
+                self.stored = self.stored.saturating_add(off);
+            }
+            (self.wall, self.uptime) = (now.wall, Some(now.uptime));
+            return false;
+        };
+        let passed = now.uptime.saturating_sub(uptime);
+        if passed < PREKEY_RECKONING {
+            return false;
+        }
+        self.stored = self.stored.saturating_add(passed);
+        (self.wall, self.uptime) = (now.wall, Some(now.uptime));
+        true
+    }
 }
 
 /// A prekey's secret with what its record says.
@@ -61,7 +102,7 @@ impl SecretPrekey {
 
 impl<const ONE_TIME: usize> Prekeys<ONE_TIME> {
     /// Bytes of the largest encoding in a record.
-    pub const MAX_LEN: usize = 4 + (1 + ONE_TIME) * (1 + SecretPrekey::LEN) + SecretPrekey::LEN;
+    pub const MAX_LEN: usize = 4 + 4 + 8 + 8 + (1 + ONE_TIME) * (1 + SecretPrekey::LEN) + SecretPrekey::LEN;
 
     /// One signed prekey and one one-time prekey, as an enrollment shows them. `created_at` is in seconds since
     /// 1970, 0 without a clock.
@@ -72,7 +113,8 @@ impl<const ONE_TIME: usize> Prekeys<ONE_TIME> {
         if let Some(slot) = one_time.first_mut() {
             *slot = Some(SecretPrekey::generate(rng, 2, 1, created_at));
         }
-        Self { current, previous: None, one_time, next_id: 3 }
+        // These two go to the relay with the enrollment.
+        Self { current, previous: None, one_time, next_id: 3, published: 2, age: Age::new(created_at) }
     }
 
     /// The current signed prekey and the one-time prekey with the least id, signed.
@@ -131,6 +173,62 @@ impl<const ONE_TIME: usize> Prekeys<ONE_TIME> {
         Ok(Some(signed))
     }
 
+    /// Does what time and use have made due: rotates the signed prekey weekly, and fills the free places for one-time
+    /// prekeys. Whether anything changed that has to be stored.
+    ///
+    /// # Errors
+    /// [`CryptoError`], which no prekey causes.
+    pub fn maintain(
+        &mut self,
+        now: Now,
+        rng: &mut dyn CryptoRng,
+        identity: &Identity,
+    ) -> Result<bool, CryptoError> {
+        let mut changed = self.age.reckon(now);
+        if self.age.stored >= PREKEY_ROTATION && self.rotate(rng, now.wall) {
+            self.age = Age { stored: 0, wall: now.wall, uptime: Some(now.uptime) };
+            changed = true;
+        }
+        while self.add_one_time(rng, identity, now.wall)?.is_some() {
+            changed = true;
+        }
+        Ok(changed)
+    }
+
+    /// The relay forgot what was published: one-time prekeys that it may have handed out already are given up, and
+    /// the rest goes to it again.
+    pub fn publish_anew(&mut self) {
+        self.wipe_one_time(|_| true);
+        self.published = 0;
+    }
+
+    /// The greatest id that was given out, if the relay has not confirmed all up to there.
+    pub fn unpublished(&self) -> Option<u32> {
+        let last = self.next_id.saturating_sub(1);
+        (self.published < last).then_some(last)
+    }
+
+    /// The relay confirmed all ids up to this one.
+    pub fn confirm_published(&mut self, last: u32) {
+        self.published = self.published.max(last);
+    }
+
+    /// Calls `each` with the current signed prekey and every one-time prekey that the relay has not confirmed.
+    ///
+    /// # Errors
+    /// [`CryptoError`], which no prekey causes.
+    pub fn for_each_unpublished(
+        &self,
+        identity: &Identity,
+        mut each: impl FnMut(SignedPrekey),
+    ) -> Result<(), CryptoError> {
+        each(self.current.sign(PrekeyKind::Signed, identity)?);
+        for prekey in self.one_time.iter().flatten().filter(|prekey| prekey.id > self.published) {
+            each(prekey.sign(PrekeyKind::OneTime, identity)?);
+        }
+        Ok(())
+    }
+
     /// Makes a new signed prekey. The current one is kept for messages on their way; the one before it is wiped, and
     /// with it the one-time prekeys made under it. `false`, and nothing changed, when the ids are used up.
     pub fn rotate(&mut self, rng: &mut dyn CryptoRng, created_at: u64) -> bool {
@@ -161,6 +259,9 @@ impl<const ONE_TIME: usize> Prekeys<ONE_TIME> {
 
     pub(crate) fn write(&self, writer: &mut Writer<'_>) -> Result<(), CodecError> {
         writer.u32(self.next_id)?;
+        writer.u32(self.published)?;
+        writer.u64(self.age.stored)?;
+        writer.u64(self.age.wall)?;
         self.current.write(writer)?;
         for prekey in core::iter::once(&self.previous).chain(&self.one_time) {
             writer.flag(prekey.is_some())?;
@@ -173,7 +274,8 @@ impl<const ONE_TIME: usize> Prekeys<ONE_TIME> {
         let optional = |reader: &mut Reader<'_>| -> Result<_, CodecError> {
             if reader.flag()? { SecretPrekey::read(reader).map(Some) } else { Ok(None) }
         };
-        let next_id = reader.u32()?;
+        let (next_id, published) = (reader.u32()?, reader.u32()?);
+        let age = Age { stored: reader.u64()?, wall: reader.u64()?, uptime: None };
         let current = SecretPrekey::read(reader)?;
         let previous = optional(reader)?;
         let mut one_time = [const { None }; ONE_TIME];
@@ -181,9 +283,9 @@ impl<const ONE_TIME: usize> Prekeys<ONE_TIME> {
             *slot = optional(reader)?;
         }
         let mut ids = core::iter::once(&current).chain(&previous).chain(one_time.iter().flatten());
-        if ids.any(|prekey| prekey.id >= next_id) {
+        if published >= next_id || ids.any(|prekey| prekey.id >= next_id) {
             return Err(CodecError);
         }
-        Ok(Self { current, previous, one_time, next_id })
+        Ok(Self { current, previous, one_time, next_id, published, age })
     }
 }

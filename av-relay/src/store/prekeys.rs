@@ -18,6 +18,12 @@ const INSERT: &str = "INSERT INTO av.prekeys (tenant_id, device_id, kind, prekey
      VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING";
 const DELETE_OLDER_SIGNED: &str = "DELETE FROM av.prekeys
      WHERE tenant_id = $1 AND device_id = $2 AND kind = 1 AND prekey_id < $3";
+/// What was made under a signed prekey before the last one is wiped at the device by now, or soon: its ids are below
+/// the last one's.
+const DELETE_ONE_TIME_OF_OLDER: &str = "DELETE FROM av.prekeys
+     WHERE tenant_id = $1 AND device_id = $2 AND kind = 4 AND handed_to IS NULL AND prekey_id < (
+         SELECT max(last.prekey_id) FROM av.prekeys last
+         WHERE last.tenant_id = $1 AND last.device_id = $2 AND last.kind = 1 AND last.prekey_id < $3)";
 const SIGNED: &str = "SELECT record, signature FROM av.prekeys
      WHERE tenant_id = $1 AND device_id = $2 AND kind = 1 ORDER BY prekey_id DESC LIMIT 1";
 /// A key that went to this requester within the hour stands in the way of another.
@@ -65,6 +71,7 @@ impl TenantTx {
             let prekey_id = i64::from(key.id);
             let kind = match key.kind {
                 PrekeyKind::Signed => {
+                    self.execute(DELETE_ONE_TIME_OF_OLDER, &[&tenant, &device_bytes, &prekey_id]).await?;
                     self.execute(DELETE_OLDER_SIGNED, &[&tenant, &device_bytes, &prekey_id]).await?;
                     1_i16
                 }

@@ -5,6 +5,7 @@ mod enrollment;
 mod hostile;
 mod link;
 mod main_job;
+mod prekeys;
 mod records;
 mod secrets;
 mod sessions;

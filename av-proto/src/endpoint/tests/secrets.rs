@@ -20,7 +20,7 @@ fn the_secrets_of_every_record_are_marked() {
         }
     }
     assert_eq!(counts[&RecordKind::Identity], 4, "a signing seed and an agreement secret each");
-    assert_eq!(counts[&RecordKind::Prekeys], 3, "a signed prekey each, and the owner's one-time prekey");
+    assert_eq!(counts[&RecordKind::Prekeys], 18, "a signed prekey and eight one-time prekeys each");
     assert_eq!(counts[&RecordKind::Invite], 4, "the invite's four keys");
     assert!(counts[&RecordKind::Peer] >= 10, "session keys: {counts:?}");
 }

@@ -38,7 +38,7 @@ fn answered(world: &mut World, now: Now, answer: impl FnOnce(u32) -> Vec<u8>) {
     owner.drain_unheard();
 }
 
-fn encoded(frame: &ToDevice<'_>) -> Vec<u8> {
+pub(super) fn encoded(frame: &ToDevice<'_>) -> Vec<u8> {
     let mut buffer = vec![0; 4_096];
     av_wire::encode(frame, &mut buffer).expect("fits").to_vec()
 }

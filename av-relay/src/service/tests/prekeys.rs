@@ -66,6 +66,24 @@ async fn the_newest_signed_prekey_counts() {
     assert_eq!(current().await.signed, newer);
 }
 
+/// A device wipes the one-time prekeys of a signed prekey when it replaces the one after that.
+#[tokio::test]
+async fn one_time_prekeys_go_when_their_signed_prekey_is_replaced_twice() {
+    let (_cluster, relay) = relay().await;
+    let tenant = Tenant::founded(&relay).await;
+    let agent = tenant.active(Role::Agent).await;
+    let publish = async |keys: &[_]| relay.publish_prekeys(&tenant.actor(&agent), keys).await.unwrap();
+    let left = async || relay.welcome(&tenant.actor(&agent)).await.unwrap().one_time_prekeys;
+    publish(&[agent.prekey(PrekeyKind::OneTime, 10), agent.prekey(PrekeyKind::OneTime, 11)]).await;
+    publish(&[agent.prekey(PrekeyKind::Signed, 12), agent.prekey(PrekeyKind::OneTime, 13)]).await;
+    assert_eq!(left().await, 3);
+    publish(&[agent.prekey(PrekeyKind::Signed, 14)]).await;
+    assert_eq!(left().await, 1);
+    let found = relay.fetch_bundle(&tenant.founder(), &agent.id(), true).await.unwrap();
+    let id = found.bundle.verify(&agent.public).unwrap().one_time().map(|key| key.id);
+    assert_eq!(id, Some(13));
+}
+
 #[tokio::test]
 async fn prekeys_are_ones_own_and_not_too_many() {
     let (_cluster, relay) = relay().await;
