@@ -2,8 +2,9 @@
 
 use av_wire::Signature;
 use av_wire::labels::SignaturePurpose;
-use av_wire::signature::{SignedMessage, signed_message};
-use ed25519_dalek::{Signer, SigningKey};
+use av_wire::signature::{SignedMessage, signed_parts};
+use ed25519_dalek::SigningKey;
+use ed25519_dalek::ed25519::signature::MultipartSigner;
 use rand_core::CryptoRng;
 
 use crate::crypto::Secret;
@@ -46,11 +47,16 @@ impl SigningSecret {
     /// # Errors
     /// [`CryptoError`] when `x` is longer than AV/1 signs.
     pub fn sign(&self, purpose: SignaturePurpose, parts: &[&[u8]]) -> Result<Signature, CryptoError> {
-        signed_message(purpose, parts).map(|message| self.sign_message(&message)).map_err(|_| CryptoError)
+        let parts = signed_parts(purpose, parts).map_err(|_| CryptoError)?;
+        Ok(self.sign_parts(&parts))
     }
 
-    /// The signature over bytes that [`signed_message`] put together.
+    /// The signature over bytes that [`signed_message`](av_wire::signature::signed_message) put together.
     pub fn sign_message(&self, message: &SignedMessage) -> Signature {
-        Signature(self.key.sign(message).to_bytes())
+        self.sign_parts(&[message])
+    }
+
+    fn sign_parts(&self, parts: &[&[u8]]) -> Signature {
+        Signature(self.key.multipart_sign(parts).to_bytes())
     }
 }

@@ -58,6 +58,7 @@ pub use views::Phase;
 use av_wire::DeviceId;
 use av_wire::limits::{DELIVER_OVERHEAD, SEND_OVERHEAD};
 use heapless::{Deque, Vec};
+use zeroize::Zeroize;
 
 use crate::Now;
 use crate::crypto::Aead;
@@ -163,6 +164,26 @@ where
             calls_made: 0,
             scratch: [0; BODY],
         }
+    }
+
+    /// Forgets everything, as a restart does, and wipes what was secret; [`Endpoint::restore`] follows. In place: a
+    /// new endpoint assigned to the old one would first stand on the stack, which a microcontroller has no room for.
+    pub fn reset(&mut self) {
+        let Self { device, meta, prekeys, peers, invites, outbox, inbox, .. } = self;
+        device.reset();
+        meta.reset();
+        prekeys.reset();
+        peers.iter_mut().for_each(Slot::reset);
+        invites.iter_mut().for_each(Slot::reset);
+        outbox.iter_mut().for_each(Slot::reset);
+        inbox.iter_mut().for_each(Slot::reset);
+        self.tally = Tally::EMPTY;
+        self.disconnected();
+        self.calls.clear();
+        self.requests.clear();
+        self.events.clear();
+        self.calls_made = 0;
+        self.scratch.zeroize();
     }
 
     /// A fresh connection to this device's origin is open; the relay's challenge is its first frame.

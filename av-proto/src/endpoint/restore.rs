@@ -49,11 +49,11 @@ where
                     _ => tally.add(head),
                 }
                 match key.kind {
-                    RecordKind::Identity => device.restore(Device::read(reader)?, head.mark),
-                    RecordKind::Meta => meta.restore(Meta::read(reader)?, head.mark),
-                    RecordKind::Prekeys => prekeys.restore(Prekeys::read(reader)?, head.mark),
-                    RecordKind::Peer => place(peers, index)?.restore(Peer::read(reader, now)?, head.mark),
-                    RecordKind::Invite => place(invites, index)?.restore(Invite::read(reader)?, head.mark),
+                    RecordKind::Identity => fill(device, head, || Device::read(reader))?,
+                    RecordKind::Meta => fill(meta, head, || Meta::read(reader))?,
+                    RecordKind::Prekeys => fill(prekeys, head, || Prekeys::read(reader))?,
+                    RecordKind::Peer => fill(place(peers, index)?, head, || Peer::read(reader, now))?,
+                    RecordKind::Invite => fill(place(invites, index)?, head, || Invite::read(reader))?,
                     RecordKind::Outbox => {
                         let (entry, frame) = OutboxEntry::read(reader)?;
                         let slot = place(outbox, index)?;
@@ -98,6 +98,18 @@ where
         };
         if is_whole { Ok(()) } else { Err(RestoreError::Damaged) }
     }
+}
+
+/// In a frame of its own for each kind of record: their temporaries would lie side by side otherwise, ten kilobytes
+/// in all.
+#[inline(never)]
+fn fill<T>(
+    slot: &mut Slot<T>,
+    head: Head,
+    read: impl FnOnce() -> Result<T, CodecError>,
+) -> Result<(), CodecError> {
+    slot.restore(read()?, head.mark);
+    Ok(())
 }
 
 fn place<T>(slots: &mut [Slot<T>], index: usize) -> Result<&mut Slot<T>, CodecError> {

@@ -1,6 +1,7 @@
 //! Ed25519, verified strictly (`PROTOCOL.md`, conventions), and the signed object `[kind, body, signature]`.
 
 use ed25519_dalek::VerifyingKey;
+use ed25519_dalek::ed25519::signature::MultipartVerifier;
 
 use crate::cbor::{Decode, DecodeError, Decoder, Encode, EncodeError, Encoder, array, codes};
 use crate::labels::SignaturePurpose;
@@ -41,21 +42,38 @@ pub type SignedMessage = heapless::Vec<u8, { MAX_SIGNED_BODY + MAX_SIGNATURE_PRE
 /// Bytes before `x`: `"AV1 "`, the longest tag of 10, and the 0x00.
 const MAX_SIGNATURE_PREFIX: usize = 4 + 10 + 1;
 
+/// Pieces in which `x` may come: what is signed of a connection has six.
+const MAX_PARTS: usize = 8;
+
 /// Puts together what `Sign(k, tag, x)` covers; `parts` are the pieces of `x`.
 ///
 /// # Errors
 /// [`InvalidSignature`] when `x` is longer than [`MAX_SIGNED_BODY`].
 pub fn signed_message(purpose: SignaturePurpose, parts: &[&[u8]]) -> Result<SignedMessage, InvalidSignature> {
+    let mut message = SignedMessage::new();
+    for part in signed_parts(purpose, parts)? {
+        message.extend_from_slice(part).map_err(|_| InvalidSignature)?;
+    }
+    Ok(message)
+}
+
+/// The pieces of what `Sign(k, tag, x)` covers, where they stand: a microcontroller has no kilobyte for a copy.
+///
+/// # Errors
+/// [`InvalidSignature`] when `x` is longer than [`MAX_SIGNED_BODY`] or in more than 8 pieces.
+pub fn signed_parts<'p>(
+    purpose: SignaturePurpose,
+    parts: &[&'p [u8]],
+) -> Result<heapless::Vec<&'p [u8], { 3 + MAX_PARTS }>, InvalidSignature> {
     let length = parts.iter().try_fold(0_usize, |sum, part| sum.checked_add(part.len()));
     if length.is_none_or(|length| length > MAX_SIGNED_BODY) {
         return Err(InvalidSignature);
     }
-    let mut message = SignedMessage::new();
     let head: [&[u8]; 3] = [b"AV1 ", purpose.tag(), &[0]];
-    for part in head.iter().chain(parts) {
-        message.extend_from_slice(part).map_err(|_| InvalidSignature)?;
-    }
-    Ok(message)
+    let mut all = heapless::Vec::new();
+    all.extend_from_slice(&head).map_err(|_| InvalidSignature)?;
+    all.extend_from_slice(parts).map_err(|_| InvalidSignature)?;
+    Ok(all)
 }
 
 /// Verifies `Sign(key, purpose, x)` strictly: S < L, canonical A and R, neither of small order, cofactorless.
@@ -68,8 +86,7 @@ pub fn verify(
     parts: &[&[u8]],
     signature: &Signature,
 ) -> Result<(), InvalidSignature> {
-    let message = signed_message(purpose, parts)?;
-    verify_strictly(key, &message, signature)
+    verify_strictly(key, &signed_parts(purpose, parts)?, signature)
 }
 
 /// Verifies a signature over a message that was put together for signer and verifier alike, strictly as [`verify`].
@@ -81,18 +98,30 @@ pub fn verify_message(
     message: &SignedMessage,
     signature: &Signature,
 ) -> Result<(), InvalidSignature> {
-    verify_strictly(key, message, signature)
+    verify_strictly(key, &[message], signature)
 }
 
-/// Verifies a signature over these very bytes.
+/// Verifies a signature over the pieces of what was signed.
 pub(crate) fn verify_strictly(
     key: &[u8; 32],
-    message: &[u8],
+    parts: &[&[u8]],
     signature: &Signature,
 ) -> Result<(), InvalidSignature> {
     let key = canonical_key(key)?;
+    if key.is_weak() || has_weak_point(signature) {
+        return Err(InvalidSignature);
+    }
+    // What `verify_strict` checks beside: S < L, and R byte for byte.
     let signature = ed25519_dalek::Signature::from_bytes(&signature.0);
-    key.verify_strict(message, &signature).map_err(|_| InvalidSignature)
+    key.multipart_verify(parts, &signature).map_err(|_| InvalidSignature)
+}
+
+/// Whether R is no point, or one of small order. In a frame of its own, which is gone when the verification takes its
+/// five kilobytes of a microcontroller's stack.
+#[inline(never)]
+fn has_weak_point(signature: &Signature) -> bool {
+    let point = signature.0.first_chunk().map(VerifyingKey::from_bytes);
+    point.is_none_or(|point| point.map_or(true, |point| point.is_weak()))
 }
 
 /// The point of a key whose y is below p = 2^255 - 19. `verify_strict` compares R byte for byte and refuses small

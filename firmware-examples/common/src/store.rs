@@ -30,7 +30,10 @@ impl Store {
     /// Begins a batch over what is stored.
     pub fn begin(&mut self) {
         let [first, second] = &mut self.images;
-        if self.current == 0 { second.clone_from(first) } else { first.clone_from(second) }
+        let (from, to) = if self.current == 0 { (first, second) } else { (second, first) };
+        // Not `clone_from`, which makes the copy on the stack first.
+        to.clear();
+        to.extend(from.iter().copied());
     }
 
     /// Adds a change to the batch.

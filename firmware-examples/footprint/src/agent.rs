@@ -1,8 +1,7 @@
 //! The agent: its endpoint, its records in RAM, and an application that answers every message.
 
-use av_proto::wire::frame::LinkKind;
 use av_proto::wire::{DeviceId, Origin, Role};
-use av_proto::{EnrollOptions, InviteText, Now, Output, Phase, Seal, SmallEndpoint};
+use av_proto::{Channel, EnrollOptions, InviteText, Now, Output, Phase, Seal, SmallEndpoint};
 use chacha20::ChaCha20Rng;
 use firmware_common::store::Store;
 use rand_core::{Rng, SeedableRng};
@@ -71,7 +70,9 @@ impl Agent {
     ) -> Result<(), Failure> {
         match step {
             Step::Enroll => self.enroll(bytes)?,
-            Step::Connect => self.endpoint.connected(LinkKind::Plain),
+            Step::Connect => {
+                self.endpoint.connected(Channel::Plain).map_err(|_| Failure("the channel is refused"))?
+            }
             Step::Frame => {
                 let Self { endpoint, rng, gauge, .. } = self;
                 gauge
@@ -160,5 +161,5 @@ pub const ANSWER: &[u8] = &[b'!'; 100];
 /// Apart, so that a temporary of the endpoint's size would show here and nowhere else.
 #[inline(never)]
 fn reset(endpoint: &mut SmallEndpoint) {
-    *endpoint = SmallEndpoint::new();
+    endpoint.reset();
 }

@@ -22,7 +22,7 @@ pub const CALLS: [(Call, &str); 7] = [
     (Call::Persist, "Persist::write"),
     (Call::Answer, "answer"),
     (Call::Restore, "restore"),
-    (Call::Reset, "Endpoint::new at run time"),
+    (Call::Reset, "reset"),
 ];
 
 /// Bytes of stack by call.

@@ -230,5 +230,5 @@ fn store(
 /// Apart, so that a temporary of the endpoint's size would show here and nowhere else.
 #[inline(never)]
 fn reset(endpoint: &mut SmallEndpoint) {
-    *endpoint = SmallEndpoint::new();
+    endpoint.reset();
 }

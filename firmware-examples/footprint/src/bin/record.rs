@@ -7,9 +7,8 @@ use core::fmt::Write as _;
 use core::panic::PanicInfo;
 
 use av_proto::testing::{PostOffice, Side};
-use av_proto::wire::frame::LinkKind;
 use av_proto::wire::{DeviceId, Origin, Role};
-use av_proto::{Event, Output, Seal, SmallEndpoint};
+use av_proto::{Channel, Event, Output, Seal, SmallEndpoint};
 use chacha20::ChaCha20Rng;
 use footprint::Failure;
 use footprint::agent::{ANSWER, Agent, NOW, ORIGIN, Place, QUESTION};
@@ -65,10 +64,10 @@ impl World {
         let origin = Origin::parse(ORIGIN).map_err(|_| Failure("the origin is no origin"))?;
         self.owner
             .endpoint
-            .found(NOW, &mut self.owner.rng, &origin, "laptop")
+            .found(NOW, &mut self.owner.rng, &origin, None, "laptop")
             .map_err(|_| Failure("found"))?;
         self.office.connect(Side::Owner, [1; 32]).map_err(|_| Failure("no room"))?;
-        self.owner.endpoint.connected(LinkKind::Plain);
+        self.owner.endpoint.connected(Channel::Plain).map_err(|_| Failure("the channel is refused"))?;
         self.run()?;
 
         let invite = self
