@@ -75,13 +75,13 @@ impl DeviceIdentity {
     }
 }
 
-impl From<PeerView<'_>> for Peer {
-    fn from(view: PeerView<'_>) -> Self {
+impl From<PeerView> for Peer {
+    fn from(view: PeerView) -> Self {
         Self {
             device_id: view.device_id,
             fingerprint: view.fingerprint,
             role: view.role,
-            name: view.name.to_owned(),
+            name: view.name.as_str().to_owned(),
             standing: view.standing,
             confirmed: view.confirmed,
         }
@@ -109,7 +109,7 @@ impl StoredDevice {
         let now = Clock::new().now();
         inspection.restore(|key, sealed| {
             let key = RecordKey::from_bytes(&key).ok_or("it holds a record of an unknown kind".to_owned())?;
-            endpoint.restore(now, &seal, key, sealed).map_err(|error| error.to_string())
+            endpoint.restore(now, &seal, key, sealed).map(|_| ()).map_err(|error| error.to_string())
         })?;
         endpoint.resume().map_err(|error| inspection.damaged(error))?;
         Ok(Self { store: inspection.accept()?, endpoint })

@@ -265,7 +265,10 @@ impl Driver {
         self.endpoint.disconnected();
         let seconds = match error {
             ConnectionError::RetryAfter(seconds) => Some(*seconds),
-            ConnectionError::Violation | ConnectionError::Moved | ConnectionError::Insecure => None,
+            ConnectionError::Violation
+            | ConnectionError::Moved
+            | ConnectionError::Insecure
+            | ConnectionError::NeedPeer(_) => None,
         };
         self.retry_later(seconds);
         self.notify(Notice::Disconnected(TransportError::Lost(reason.to_owned())));

@@ -34,8 +34,8 @@ pub use av_wire as wire;
 pub use crypto::{Aead, XChaCha20Poly1305};
 pub use endpoint::{
     ApproveError, Channel, ConnectionError, Delivery, EndReason, Endpoint, EndpointError, EnrollOptions,
-    Event, OutboxId, Output, PeerView, Persist, PersistError, Phase, RequestVerdict, RequestView,
-    RestoreError, SendError, Standing, Ticket,
+    Event, LendError, OutboxId, Output, PeerRecord, PeerView, Persist, PersistError, Phase, RequestVerdict,
+    RequestView, RestoreError, SendError, Standing, Ticket,
 };
 pub use enroll::{RecoveryKey, RecoveryKeyError};
 pub use error::{CryptoError, RatchetError, X3dhError};

@@ -86,6 +86,7 @@ where
             self.reject(entry, sender, RejectCode::UnknownSender);
             return;
         };
+        self.touch(index);
         match self.open(now, index, header_blob, ciphertext) {
             None => self.reject(entry, sender, RejectCode::Unopened),
             Some((opened, tenant_id, own_id)) => {

@@ -2,6 +2,11 @@
 
 use core::fmt;
 
+use av_wire::DeviceId;
+
+use crate::error::CodecError;
+use crate::record::SealError;
+
 /// A command that cannot be carried out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EndpointError {
@@ -17,6 +22,8 @@ pub enum EndpointError {
     InvalidName,
     /// No room for another one; see `limits`.
     Full,
+    /// The peer is not in memory: lend it, then say it again ([`Endpoint::lend`](super::Endpoint::lend)).
+    NeedPeer(DeviceId),
     /// A ticket was used before.
     TicketUsed,
     /// Something did not fit that always should; please report it.
@@ -36,6 +43,8 @@ pub enum SendError {
     TooLong,
     /// The relay has not taken earlier messages yet; try again after an `Accepted`.
     OutboxFull,
+    /// The peer is not in memory: lend it, then send again ([`Endpoint::lend`](super::Endpoint::lend)).
+    NeedPeer(DeviceId),
     /// The ticket was used before.
     TicketUsed,
     /// Something did not fit that always should; please report it.
@@ -51,6 +60,8 @@ pub enum ApproveError {
     InviteOver,
     /// No room for another peer.
     PeersFull,
+    /// The device may be a peer that is not in memory: lend it or say that it has no record, then approve again.
+    NeedPeer(DeviceId),
     /// The relay has not taken earlier calls yet; try again when it has.
     OutboxFull,
     /// Only an active owner's device approves.
@@ -59,9 +70,13 @@ pub enum ApproveError {
     Bug,
 }
 
-/// Why the connection must be closed. The next one begins afresh.
+/// Why a frame was not taken. Unless it is [`ConnectionError::NeedPeer`], the connection must be closed; the next
+/// one begins afresh.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConnectionError {
+    /// The frame is about a peer that is not in memory, and changed nothing: lend the peer or say that it has no
+    /// record, and feed the frame again ([`Endpoint::lend`](super::Endpoint::lend)). Only where peers are lent.
+    NeedPeer(DeviceId),
     /// The relay sent what AV/1 does not allow here.
     Violation,
     /// The relay asks to reconnect.
@@ -83,6 +98,17 @@ pub enum RestoreError {
     Damaged,
     /// The store holds more peers, messages or invites than this endpoint has room for.
     TooMany,
+    /// Peers were fed before the outbox, and one that it writes to is not in memory: feed peers last.
+    PeersFirst,
+}
+
+/// Why a peer was not brought into memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LendError {
+    /// Its record cannot be used.
+    Record(RestoreError),
+    /// Every peer in memory has work to do. What asked for this one has to wait: a frame, by closing the connection.
+    NoRoom,
 }
 
 impl fmt::Display for EndpointError {
@@ -94,6 +120,7 @@ impl fmt::Display for EndpointError {
             Self::Unknown => "there is no such peer or request",
             Self::InvalidName => "a name has 1 to 40 bytes and no control or invisible characters",
             Self::Full => "there is no room for another one",
+            Self::NeedPeer(_) => "the peer's record has to be lent first",
             Self::TicketUsed => "this message was already confirmed",
             Self::Bug => "internal error: something did not fit",
         })
@@ -108,6 +135,7 @@ impl fmt::Display for SendError {
             Self::PeerNotActive => "this peer is suspended or revoked",
             Self::TooLong => "the message is longer than the peer takes",
             Self::OutboxFull => "earlier messages wait for the relay to take them",
+            Self::NeedPeer(_) => "the peer's record has to be lent first",
             Self::TicketUsed => "this message was already confirmed",
             Self::Bug => "internal error: something did not fit",
         })
@@ -120,6 +148,7 @@ impl fmt::Display for ApproveError {
             Self::NoSuchRequest => "there is no such verified request",
             Self::InviteOver => "the invite is expired, used or withdrawn; make a new one",
             Self::PeersFull => "there is no room for another peer: revoke one that is no longer used",
+            Self::NeedPeer(_) => "the device's record has to be lent first",
             Self::OutboxFull => "earlier calls wait for the relay; try again later",
             Self::NotOwner => "only an active owner's device approves",
             Self::Bug => "internal error: something did not fit",
@@ -130,6 +159,7 @@ impl fmt::Display for ApproveError {
 impl fmt::Display for ConnectionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::NeedPeer(_) => f.write_str("the sender's record has to be lent first"),
             Self::Violation => f.write_str("the relay broke the protocol"),
             Self::Moved => f.write_str("the relay asks to reconnect"),
             Self::RetryAfter(seconds) => write!(f, "the relay asks to wait {seconds} s"),
@@ -145,7 +175,32 @@ impl fmt::Display for RestoreError {
             Self::TooNew => "a record was written by a newer version; update this program",
             Self::Damaged => "a record is damaged",
             Self::TooMany => "the store holds more than this device has room for",
+            Self::PeersFirst => "peers were restored before the outbox",
         })
+    }
+}
+
+impl fmt::Display for LendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Record(error) => error.fmt(f),
+            Self::NoRoom => f.write_str("every peer in memory has work to do"),
+        }
+    }
+}
+
+impl From<SealError> for RestoreError {
+    fn from(error: SealError) -> Self {
+        match error {
+            SealError::TooNew => Self::TooNew,
+            SealError::DoesNotOpen | SealError::TooLong => Self::DoesNotOpen,
+        }
+    }
+}
+
+impl From<CodecError> for RestoreError {
+    fn from(_: CodecError) -> Self {
+        Self::Damaged
     }
 }
 
@@ -154,3 +209,4 @@ impl core::error::Error for SendError {}
 impl core::error::Error for ApproveError {}
 impl core::error::Error for ConnectionError {}
 impl core::error::Error for RestoreError {}
+impl core::error::Error for LendError {}

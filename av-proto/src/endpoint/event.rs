@@ -4,6 +4,7 @@ use av_wire::statement::Verdict;
 use av_wire::{DeviceId, Fingerprint, LookupHash, RefusalCode, RejectCode, Role};
 use heapless::String;
 
+use super::working_set::PeerRecord;
 use crate::invite::{NAME_MAX, PLATFORM_MAX};
 
 /// A number that names an outbox entry of this device, never used twice.
@@ -169,8 +170,8 @@ pub enum Standing {
 }
 
 /// A peer as the application sees it.
-#[derive(Clone, Copy, Debug)]
-pub struct PeerView<'e> {
+#[derive(Clone, Debug)]
+pub struct PeerView {
     /// Its id.
     pub device_id: DeviceId,
     /// Its fingerprint.
@@ -178,9 +179,11 @@ pub struct PeerView<'e> {
     /// Its role.
     pub role: Role,
     /// The name under which it was approved; `owner` for the approving owner.
-    pub name: &'e str,
+    pub name: String<NAME_MAX>,
     /// Where it stands.
     pub standing: Standing,
     /// Whether a message of the peer opened under the current session.
     pub confirmed: bool,
+    /// Its record, for a driver that lends.
+    pub record: PeerRecord,
 }

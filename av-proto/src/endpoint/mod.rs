@@ -31,6 +31,7 @@ mod outbox;
 mod output;
 mod owner;
 mod peer;
+mod peer_head;
 mod poll;
 mod prekeys;
 mod receive;
@@ -42,18 +43,20 @@ mod sessions;
 mod slot;
 mod statements;
 mod views;
+mod working_set;
 
 #[cfg(test)]
 mod tests;
 
 pub use begin::EnrollOptions;
-pub use error::{ApproveError, ConnectionError, EndpointError, RestoreError, SendError};
+pub use error::{ApproveError, ConnectionError, EndpointError, LendError, RestoreError, SendError};
 pub use event::{EndReason, Event, OutboxId, PeerView, RequestVerdict, RequestView, Standing};
 pub use link::Channel;
 pub use output::{Delivery, Output, Persist, PersistError, Ticket};
 #[cfg(any(test, feature = "testing"))]
 pub(crate) use rewrite::rewrite_record;
 pub use views::Phase;
+pub use working_set::PeerRecord;
 
 use av_wire::DeviceId;
 use av_wire::limits::{DELIVER_OVERHEAD, SEND_OVERHEAD};
@@ -75,10 +78,11 @@ use outbox::OutboxEntry;
 use owner::PendingRequest;
 use peer::Peer;
 use slot::{Held, Slot};
+use working_set::WorkingSet;
 
 /// One device: its keys, peers, sessions, outbox and inbox.
 ///
-/// `PEERS` peers, `SKIP` skipped message keys a session, `OUTBOX` frames that the relay has not taken, `INBOX`
+/// `PEERS` peers in memory, `SKIP` skipped message keys a session, `OUTBOX` frames that the relay has not taken, `INBOX`
 /// messages that the application has not confirmed, and `BODY` bytes for a record or a frame: the largest `Deliver`
 /// frame that the device takes is [`RECORD_OVERHEAD`] smaller.
 pub struct Endpoint<
@@ -97,6 +101,7 @@ pub struct Endpoint<
     outbox: [Slot<OutboxEntry<BODY>>; OUTBOX],
     inbox: [Slot<InboxEntry<BODY>>; INBOX],
     tally: Tally,
+    working_set: WorkingSet,
     // What follows is not stored.
     link: Held<Link>,
     calls: Vec<Call, CALLS>,
@@ -156,6 +161,7 @@ where
             outbox: [const { Slot::EMPTY }; OUTBOX],
             inbox: [const { Slot::EMPTY }; INBOX],
             tally: Tally::EMPTY,
+            working_set: WorkingSet::NEW,
             link: Held::Empty,
             calls: Vec::new(),
             requests: Vec::new(),

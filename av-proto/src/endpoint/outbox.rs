@@ -21,6 +21,16 @@ pub(super) enum About {
     Statement(DeviceId, Verdict),
 }
 
+impl About {
+    /// Whose record the entry goes together with: a message's and an approval's outcome changes the peer.
+    pub(super) const fn peer(&self) -> Option<DeviceId> {
+        match self {
+            Self::Message { peer, .. } | Self::Approve(peer) => Some(*peer),
+            Self::Reject(_) | Self::Statement(..) => None,
+        }
+    }
+}
+
 /// A frame with its number; calls use the number's low half as their request number.
 pub(super) struct OutboxEntry<const BODY: usize> {
     pub(super) id: OutboxId,

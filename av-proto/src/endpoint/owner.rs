@@ -17,6 +17,7 @@ use super::outbox::{About, request_number};
 use super::peer::{Context, Peer, kind};
 use super::send::put_frame;
 use super::slot::Slot;
+use super::working_set::Vacancy;
 use crate::Now;
 use crate::crypto::Aead;
 use crate::enroll::{Claim, Invite, InviteState, VerifiedRequest, certify, write_grant};
@@ -177,25 +178,28 @@ where
         if self.outbox.iter().filter(|slot| slot.is_empty()).count() < 2 {
             return Err(ApproveError::OutboxFull);
         }
+        if self.is_absent(device_id) {
+            return Err(ApproveError::NeedPeer(*device_id));
+        }
         let known = self.peer_index(device_id);
-        let free = self.free_peer_slot().filter(|_| known.is_none()).ok_or(ApproveError::PeersFull)?;
+        let vacancy = self.vacancy(now).filter(|_| known.is_none()).ok_or(ApproveError::PeersFull)?;
 
         let (chain_hash, grant) = self.grant(&request, invite, now)?;
         let slot = self.invites.get_mut(invite).ok_or(ApproveError::InviteOver)?;
         let approved = slot.get_mut().ok_or(ApproveError::InviteOver)?;
         let before = approved.state();
         let psk = approved.approve(&request, now.wall).map_err(|_| ApproveError::InviteOver)?;
-        let replaced = self.peers.get_mut(free).and_then(Slot::take);
-        let started = self.add_approved(now, rng, &request, free, psk, chain_hash);
+        let replaced = self.peers.get_mut(vacancy.slot).and_then(Slot::take);
+        let started = self.add_approved(now, rng, &request, &vacancy, psk, chain_hash);
         let queued = started.and_then(|()| self.queue_grant(device_id, grant));
         let Some(slot) = self.invites.get_mut(invite) else { return Err(ApproveError::Bug) };
         if let Err(error) = queued {
             if let Some(invite) = slot.get_mut() {
                 invite.restore_state(before);
             }
-            match (self.peers.get_mut(free), replaced) {
+            match (self.peers.get_mut(vacancy.slot), replaced) {
                 (Some(slot), Some(replaced)) => slot.set(replaced),
-                (Some(slot), None) => slot.clear(),
+                (_, None) => self.remove_peer(vacancy.slot),
                 (None, _) => {}
             }
             return Err(error);
@@ -204,13 +208,6 @@ where
         self.requests.retain(|request| !is_its(request));
         self.send_kind(rng, device_id, kind::HELLO, &[]).map_err(|_| ApproveError::Bug)?;
         Ok(())
-    }
-
-    /// An empty slot, or that of a revoked peer: revoked is final, so its generation guards nothing any more.
-    fn free_peer_slot(&self) -> Option<usize> {
-        let is_revoked =
-            |slot: &Slot<Peer<A, SKIP>>| slot.get().is_some_and(|peer| peer.standing == Standing::Revoked);
-        self.peers.iter().position(Slot::is_empty).or_else(|| self.peers.iter().position(is_revoked))
     }
 
     /// Writes the grant for a request into the scratch buffer; the hash of its chain, and its length.
@@ -244,16 +241,16 @@ where
         now: Now,
         rng: &mut dyn CryptoRng,
         request: &VerifiedRequest,
-        slot: usize,
+        vacancy: &Vacancy,
         psk: Secret<32>,
         chain_hash: [u8; 32],
     ) -> Result<(), ApproveError> {
+        let name = request.name().try_into().map_err(|_| ApproveError::Bug)?;
+        self.add_peer(vacancy, Peer::new(*request.device(), name, Standing::Approved, Some(psk)));
         let device = self.device.get().ok_or(ApproveError::NotOwner)?;
         let tenant = device.membership().ok_or(ApproveError::NotOwner)?.tenant_id();
         let context = Context { tenant, identity: &device.identity, now };
-        let name = request.name().try_into().map_err(|_| ApproveError::Bug)?;
-        let slot = self.peers.get_mut(slot).ok_or(ApproveError::PeersFull)?;
-        slot.set(Peer::new(*request.device(), name, Standing::Approved, Some(psk)));
+        let slot = self.peers.get_mut(vacancy.slot).ok_or(ApproveError::PeersFull)?;
         let peer = slot.get_mut().ok_or(ApproveError::Bug)?;
         peer.enrollment = Some((request.transcript().0, chain_hash));
         // It shares no suite with us, offers a key of small order, or is ourselves.
@@ -290,8 +287,8 @@ where
     pub(super) fn forget_peer(&mut self, device_id: &DeviceId) {
         let is_to_it = |about: About| matches!(about, About::Message { peer, .. } if peer == *device_id);
         while self.take_outbox(|entry| is_to_it(entry.about)).is_some() {}
-        if let Some(slot) = self.peer_slot(device_id) {
-            slot.clear();
+        if let Some(place) = self.peer_index(device_id) {
+            self.remove_peer(place);
         }
     }
 }

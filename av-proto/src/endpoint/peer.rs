@@ -6,8 +6,8 @@ use av_wire::{DeviceId, DevicePublic, TenantId};
 use heapless::String;
 use rand_core::CryptoRng;
 
-use super::device::text;
 use super::event::Standing;
+use super::peer_head::PeerHead;
 use super::sessions::Sessions;
 use crate::Now;
 use crate::crypto::Aead;
@@ -71,6 +71,11 @@ struct Bucket {
 }
 
 impl Bucket {
+    fn is_whole(&self, now: Now) -> bool {
+        let missing = u64::from(PRELUDE_BURST.saturating_sub(self.tokens));
+        now.uptime.saturating_sub(self.refilled) >= missing.saturating_mul(PRELUDE_PERIOD)
+    }
+
     fn take(&mut self, now: Now) -> bool {
         while self.tokens < PRELUDE_BURST && now.uptime.saturating_sub(self.refilled) >= PRELUDE_PERIOD {
             self.tokens += 1;
@@ -89,7 +94,7 @@ impl Bucket {
 
 impl<A: Aead, const SKIP: usize> Peer<A, SKIP> {
     pub(super) const MAX_LEN: usize =
-        DevicePublic::LEN + 2 + NAME_MAX + 1 + 33 + 1 + 4 + 1 + 1 + 1 + 65 + Sessions::<A, SKIP>::MAX_LEN;
+        PeerHead::MAX_LEN + 33 + 1 + 4 + 1 + 1 + 1 + 65 + Sessions::<A, SKIP>::MAX_LEN;
 
     pub(super) fn new(
         device: DevicePublic,
@@ -266,6 +271,27 @@ impl<A: Aead, const SKIP: usize> Peer<A, SKIP> {
         self.sessions.tick(now)
     }
 
+    /// Whether something has to be done for it that a restart does not forget.
+    const fn has_due_work(&self) -> bool {
+        self.answer_due
+    }
+
+    /// Whether it can be sent home: nothing is due, and its ration of preludes is whole, which is not stored.
+    pub(super) fn is_idle(&self, now: Now) -> bool {
+        !self.has_due_work() && self.preludes.is_whole(now)
+    }
+
+    /// What is known of it without its sessions.
+    pub(super) fn head(&self) -> PeerHead {
+        PeerHead {
+            is_due: self.has_due_work(),
+            is_confirmed: self.is_confirmed(),
+            device: self.device,
+            name: self.name.clone(),
+            standing: self.standing,
+        }
+    }
+
     /// Ends everything with a revoked peer; its generation stays known.
     pub(super) fn revoke(&mut self) {
         self.standing = Standing::Revoked;
@@ -275,14 +301,7 @@ impl<A: Aead, const SKIP: usize> Peer<A, SKIP> {
     }
 
     pub(super) fn write(&self, writer: &mut Writer<'_>) -> Result<(), CodecError> {
-        writer.bytes(&self.device.to_bytes())?;
-        writer.var(self.name.as_bytes())?;
-        writer.u8(match self.standing {
-            Standing::Approved => 1,
-            Standing::Active => 2,
-            Standing::Suspended => 3,
-            Standing::Revoked => 4,
-        })?;
+        self.head().write(writer)?;
         writer.flag(self.psk.is_some())?;
         self.psk.as_ref().map_or(Ok(()), |psk| writer.secret(psk.expose()))?;
         writer.u8(self.psk_chains)?;
@@ -300,15 +319,7 @@ impl<A: Aead, const SKIP: usize> Peer<A, SKIP> {
     }
 
     pub(super) fn read(reader: &mut Reader<'_>, now: Now) -> Result<Self, CodecError> {
-        let device = DevicePublic::from_bytes(reader.bytes(DevicePublic::LEN)?)?;
-        let name = text(reader.var()?)?;
-        let standing = match reader.u8()? {
-            1 => Standing::Approved,
-            2 => Standing::Active,
-            3 => Standing::Suspended,
-            4 => Standing::Revoked,
-            _ => return Err(CodecError),
-        };
+        let PeerHead { is_due, is_confirmed, device, name, standing } = PeerHead::read(reader)?;
         let psk = if reader.flag()? { Some(Secret::new(*reader.array()?)) } else { None };
         let mut peer = Self::new(device, name, standing, psk);
         peer.psk_chains = reader.u8()?;
@@ -319,6 +330,7 @@ impl<A: Aead, const SKIP: usize> Peer<A, SKIP> {
         peer.was_confirmed = reader.flag()?;
         peer.enrollment = if reader.flag()? { Some((*reader.array()?, *reader.array()?)) } else { None };
         peer.sessions = Sessions::read(reader, now)?;
-        Ok(peer)
+        let is_whole = (is_due, is_confirmed) == (peer.has_due_work(), peer.is_confirmed());
+        if is_whole { Ok(peer) } else { Err(CodecError) }
     }
 }

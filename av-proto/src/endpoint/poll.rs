@@ -197,11 +197,11 @@ impl Sealer<'_, '_> {
         slots: &mut [Slot<T>],
         write: impl Fn(&T, &mut Writer<'_>) -> Result<(), CodecError>,
     ) -> Result<(), StoreFailed> {
-        for (slot, index) in slots.iter_mut().zip(0..) {
+        for (slot, place) in slots.iter_mut().zip(0..) {
             if !slot.is_changed() {
                 continue;
             }
-            let key = RecordKey::new(kind, index);
+            let key = RecordKey::new(kind, if kind == RecordKind::Peer { slot.index } else { place });
             // A batch that fails is written again with other marks; what counts is that every mark is its record's.
             let mark = if slot.is_empty() { 0 } else { self.rng.next_u64() };
             self.tally.replace(slot.replace_mark(mark), mark);

@@ -50,7 +50,7 @@ where
             ToDevice::Pending { .. } if sent == Some(Handshake::Enroll) => {
                 self.notify(Event::EnrollmentPending);
             }
-            ToDevice::Granted { grant } if phase == Phase::Enrolling => self.granted(grant),
+            ToDevice::Granted { grant } if phase == Phase::Enrolling => self.granted(now, grant),
             // Late: the relay repeats itself after a lost connection, and the first one was believed already.
             ToDevice::Pending { .. } | ToDevice::Granted { .. } => {}
             ToDevice::Done { request: 0 } => self.confirmed(sent)?,
@@ -72,13 +72,14 @@ where
             ToDevice::Deliver { sequence, previous, sender, header_blob, ciphertext, .. } => {
                 let entry = Entry { sequence, previous };
                 if self.is_next(entry)? {
+                    self.require_peer(&sender)?;
                     self.delivered(now, entry, sender, header_blob, ciphertext);
                 }
             }
             ToDevice::Statement { sequence, previous, statement, chain } => {
                 let entry = Entry { sequence, previous };
                 if self.is_next(entry)? {
-                    self.stated(entry, &Posted { signed: statement, chain: Chain::new(chain) });
+                    self.stated(entry, &Posted { signed: statement, chain: Chain::new(chain) })?;
                 }
             }
             ToDevice::Recertified { sequence, previous, .. } => {
@@ -90,6 +91,7 @@ where
             ToDevice::Activated { sequence, previous, device_id, signature } => {
                 let entry = Entry { sequence, previous };
                 if self.is_next(entry)? {
+                    self.require_peer(&device_id)?;
                     self.peer_activated(entry, &device_id, &signature);
                 }
             }
@@ -101,6 +103,11 @@ where
         self.answer_hellos(rng);
         self.maintain_prekeys(now, rng);
         Ok(())
+    }
+
+    /// An input about a peer that is not in memory changes nothing.
+    pub(super) fn require_peer(&self, peer: &DeviceId) -> Result<(), ConnectionError> {
+        if self.is_absent(peer) { Err(ConnectionError::NeedPeer(*peer)) } else { Ok(()) }
     }
 
     fn refused_connection(
@@ -123,7 +130,7 @@ where
     }
 
     /// A grant came: believed only with the invite's tag, and for exactly this device, origin and link key.
-    fn granted(&mut self, grant: &[u8]) {
+    fn granted(&mut self, now: Now, grant: &[u8]) {
         let verified = match self.verify_grant(grant) {
             Ok(verified) => verified,
             Err(GrantError::Invalid) => {
@@ -151,8 +158,8 @@ where
             meta.serials = serials;
         }
         let owner_name = "owner".try_into().unwrap_or_default();
-        if let Some(slot) = self.peers.iter_mut().find(|slot| slot.is_empty()) {
-            slot.set(Peer::new(owner, owner_name, Standing::Active, Some(psk)));
+        if let Some(vacancy) = self.vacancy(now) {
+            self.add_peer(&vacancy, Peer::new(owner, owner_name, Standing::Active, Some(psk)));
         }
         self.notify(Event::EnrollmentGranted { owner: owner.fingerprint() });
     }

@@ -86,7 +86,11 @@ where
         kind: u8,
         body: &[u8],
     ) -> Result<OutboxId, SendError> {
+        if self.is_absent(to) {
+            return Err(SendError::NeedPeer(*to));
+        }
         let index = self.peer_index(to).ok_or(SendError::UnknownPeer)?;
+        self.touch(index);
         let device = self.device.get().ok_or(SendError::NotReady)?;
         let membership = device.membership().ok_or(SendError::NotReady)?;
         let free = self.outbox.iter().position(Slot::is_empty).ok_or(SendError::OutboxFull)?;

@@ -1,11 +1,17 @@
 //! A place for one record: what it holds, and whether the store has to hear of a change.
 
+use crate::record::codec::CodecError;
+
 /// A record's place in memory.
 pub(super) struct Slot<T> {
     value: Held<T>,
     changed: bool,
     /// The mark of the record's last written version; 0 when there is none.
     mark: u64,
+    /// The record's index, of a peer: the other records stand where their slots do.
+    pub(super) index: u16,
+    /// When a peer was used last, counted in uses.
+    pub(super) used: u32,
 }
 
 /// An `Option` whose empty value is all zeros: an empty endpoint in a `static` then costs RAM and no flash. The
@@ -34,7 +40,7 @@ impl<T> Held<T> {
 
 impl<T> Slot<T> {
     /// Nothing in it, nothing to tell the store.
-    pub(super) const EMPTY: Self = Self { value: Held::Empty, changed: false, mark: 0 };
+    pub(super) const EMPTY: Self = Self { value: Held::Empty, changed: false, mark: 0, index: 0, used: 0 };
 
     pub(super) const fn get(&self) -> Option<&T> {
         self.value.get()
@@ -94,6 +100,30 @@ impl<T> Slot<T> {
         self.value = Held::Full(value);
         self.changed = false;
         self.mark = mark;
+    }
+
+    /// Fills the slot with what is read of a stored record. In a frame of its own for each kind of record: their
+    /// temporaries would lie side by side otherwise, ten kilobytes in all.
+    #[inline(never)]
+    pub(super) fn fill(
+        &mut self,
+        mark: u64,
+        read: impl FnOnce() -> Result<T, CodecError>,
+    ) -> Result<(), CodecError> {
+        self.restore(read()?, mark);
+        Ok(())
+    }
+
+    /// Empties the slot; its record stays in the store.
+    pub(super) fn vacate(&mut self) {
+        self.value = Held::Empty;
+        self.changed = false;
+        self.mark = 0;
+    }
+
+    /// The mark of the record's last written version.
+    pub(super) const fn mark(&self) -> u64 {
+        self.mark
     }
 
     /// Gives the record's next version its mark; returns the one before.

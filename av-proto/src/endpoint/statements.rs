@@ -7,7 +7,7 @@ use av_wire::{DeviceId, RejectCode};
 
 use super::Endpoint;
 use super::entries::Entry;
-use super::error::EndpointError;
+use super::error::{ConnectionError, EndpointError};
 use super::event::{Event, Standing};
 use super::outbox::{About, request_number};
 use super::send::put_frame;
@@ -24,11 +24,14 @@ where
     /// States something of a peer to the whole tenant, and obeys it at once.
     ///
     /// # Errors
-    /// [`EndpointError::Unknown`] for no such peer or one that is revoked, [`EndpointError::Full`],
-    /// [`EndpointError::NotOwner`], [`EndpointError::NotActive`].
+    /// [`EndpointError::Unknown`] for no such peer or one that is revoked, [`EndpointError::NeedPeer`],
+    /// [`EndpointError::Full`], [`EndpointError::NotOwner`], [`EndpointError::NotActive`].
     pub fn state(&mut self, now: Now, subject: &DeviceId, verdict: Verdict) -> Result<(), EndpointError> {
         self.require_owner()?;
-        let standing = self.peers().find(|peer| peer.device_id == *subject).map(|peer| peer.standing);
+        if self.is_absent(subject) {
+            return Err(EndpointError::NeedPeer(*subject));
+        }
+        let standing = self.peer_slot(subject).and_then(|slot| slot.get()).map(|peer| peer.standing);
         if matches!(standing, None | Some(Standing::Revoked)) {
             return Err(EndpointError::Unknown);
         }
@@ -59,8 +62,8 @@ where
         Ok(())
     }
 
-    pub(super) fn stated(&mut self, entry: Entry, posted: &Posted<'_>) {
-        let Some(device) = self.device.get() else { return };
+    pub(super) fn stated(&mut self, entry: Entry, posted: &Posted<'_>) -> Result<(), ConnectionError> {
+        let Some(device) = self.device.get() else { return Ok(()) };
         let own_id = *device.identity.device_id();
         let verified = device.membership().zip(self.meta.get()).and_then(|(membership, meta)| {
             let verified = verify_statement(membership, &meta.serials, posted).ok()?;
@@ -69,12 +72,15 @@ where
         });
         let Some((issuer, serial, subject, verdict)) = verified else {
             self.reject_statement(entry, posted.signed, own_id);
-            return;
+            return Ok(());
         };
+        if subject != own_id && issuer != own_id {
+            self.require_peer(&subject)?;
+        }
         let has_room = self.meta.edit().is_some_and(|meta| meta.serials.advance(&issuer, serial));
         if !has_room {
             self.reject(entry, issuer, RejectCode::Unopened);
-            return;
+            return Ok(());
         }
         self.take_entry(entry);
         if subject == own_id {
@@ -82,6 +88,7 @@ where
         } else if issuer != own_id && self.obey(&subject, verdict) {
             self.notify(Event::PeerStanding(subject, verdict));
         }
+        Ok(())
     }
 
     /// This owner's own statement comes back through its inbox, with a serial that it knows: no news, no fault.

@@ -5,7 +5,7 @@ use av_wire::{DeviceId, DevicePublic, Fingerprint, Origin, TenantId};
 use super::Endpoint;
 use super::device::Progress;
 use super::event::PeerView;
-use super::slot::Slot;
+use super::working_set::PeerRecord;
 use crate::crypto::Aead;
 
 /// How far a device has come.
@@ -75,15 +75,12 @@ where
         self.device.get().map(|device| &device.origin)
     }
 
-    /// The peers, in no particular order.
-    pub fn peers(&self) -> impl Iterator<Item = PeerView<'_>> {
-        self.peers.iter().filter_map(Slot::get).map(|peer| PeerView {
-            device_id: peer.device_id,
-            fingerprint: peer.device.fingerprint(),
-            role: peer.device.role,
-            name: &peer.name,
-            standing: peer.standing,
-            confirmed: peer.is_confirmed(),
+    /// The peers in memory, in no particular order; all of them unless the driver lends.
+    pub fn peers(&self) -> impl Iterator<Item = PeerView> {
+        let full = self.peers.iter().filter_map(|slot| Some((slot, slot.get()?)));
+        full.map(|(slot, peer)| {
+            let (index, mark) = (slot.index, slot.mark());
+            peer.head().view(PeerRecord { device_id: peer.device_id, index, mark })
         })
     }
 

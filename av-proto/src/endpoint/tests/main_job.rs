@@ -24,7 +24,7 @@ fn an_invited_device_becomes_active_and_both_sides_confirm() {
     assert!(world.owner.has(&Event::PeerActive(device)));
     assert!(world.owner.has(&Event::PeerConfirmed(device)), "the hello was answered");
     let peer = world.owner.endpoint.peers().next().expect("the agent");
-    assert_eq!((peer.name, peer.standing, peer.confirmed), ("thermostat", Standing::Active, true));
+    assert_eq!((peer.name.as_str(), peer.standing, peer.confirmed), ("thermostat", Standing::Active, true));
     assert_eq!(world.owner.endpoint.tenant_id(), world.agent.endpoint.tenant_id());
 }
 
