@@ -202,7 +202,7 @@ impl<const PEERS: usize, const SKIP: usize, const OUTBOX: usize, const INBOX: us
     }
 
     fn restore(&mut self, now: Now, seal: &Seal, key: RecordKey, sealed: &[u8]) -> Result<(), RestoreError> {
-        Self::restore(self, now, seal, key, sealed)
+        Self::restore(self, now, seal, key, sealed).map(|_| ())
     }
 
     fn resume(&self) -> Result<(), RestoreError> {
