@@ -1,7 +1,7 @@
 //! av-proto beside the floor and beside other Double Ratchets, in one process: `make bench-proto`.
 //!
 //! Prints the time of every case, then lines such as `ratio chain_100 av/floor 1.08`. The first argument names the
-//! build, the second the number of rounds.
+//! build, the second the number of rounds; a third keeps the cases whose name contains it, for a profiler.
 
 mod av;
 mod floor;
@@ -31,6 +31,12 @@ fn main() {
     floor::add(&mut cases);
     av::add(&mut cases);
     peers::add(&mut cases);
+    if let Some(name) = arguments.next() {
+        cases.keep(&name);
+        cases.run(rounds);
+        cases.print(&build);
+        return;
+    }
     cases.run(rounds);
     cases.print(&build);
 

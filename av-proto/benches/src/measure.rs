@@ -42,6 +42,11 @@ impl Cases {
         self.0.push(Case { name, repeats, run: Box::new(run), nanoseconds: Vec::new(), allocations: 0 });
     }
 
+    /// Keeps the cases whose name contains this.
+    pub fn keep(&mut self, name: &str) {
+        self.0.retain(|case| case.name.contains(name));
+    }
+
     /// Runs all cases, round by round.
     pub fn run(&mut self, rounds: usize) {
         for round in 0..WARM_UP + rounds {

@@ -3,7 +3,7 @@
 use hkdf::HkdfExtract;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha512;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroize;
 
 use crate::crypto::Secret;
 
@@ -27,8 +27,8 @@ pub fn hkdf<const N: usize>(salt: &[u8], ikm: &[&[u8]], info: &[u8], out: &mut [
 /// `K` keys of 32 bytes from one `KDF(salt, ikm, info, 32 K)`.
 pub(crate) fn derive_keys<const K: usize>(salt: &[u8], ikm: &[&[u8]], info: &[u8]) -> [Secret<32>; K] {
     const { assert!(K <= MAX_KEYS, "the buffer holds five keys") }
-    let mut okm = Zeroizing::new([0; 32 * MAX_KEYS]);
-    let (okm, _) = okm.as_chunks_mut::<32>();
+    let mut okm = Secret::<{ 32 * MAX_KEYS }>::zero();
+    let (okm, _) = okm.expose_mut().as_chunks_mut::<32>();
     let mut keys = [const { Secret::zero() }; K];
     if let Some(okm) = okm.get_mut(..K) {
         expand(salt, ikm, info, okm.as_flattened_mut());
@@ -55,26 +55,27 @@ fn expand(salt: &[u8], ikm: &[&[u8]], info: &[u8], out: &mut [u8]) {
 pub(crate) fn chain_hmac(key: &Secret<32>, label: &[u8]) -> (Secret<32>, Secret<32>) {
     let block = hmac(key.expose(), &[label, &[0x01]]);
     let (mut first, mut second) = (Secret::zero(), Secret::zero());
-    for (key, half) in [&mut first, &mut second].into_iter().zip(block.as_chunks::<32>().0) {
-        key.expose_mut().copy_from_slice(half);
-    }
+    let (left, right) = block.expose().split_at(OUTPUT / 2);
+    first.expose_mut().copy_from_slice(left);
+    second.expose_mut().copy_from_slice(right);
     (first, second)
 }
 
 /// HMAC-SHA-512 of the concatenated parts, under a key of at most 128 bytes: padded here as HMAC pads it, since the
 /// crate's way for keys of any length can fail by its type.
-fn hmac(key: &[u8], parts: &[&[u8]]) -> Zeroizing<[u8; OUTPUT]> {
+fn hmac(key: &[u8], parts: &[&[u8]]) -> Secret<OUTPUT> {
     debug_assert!(key.len() <= BLOCK, "a longer key would have to be hashed first");
-    let mut padded = Zeroizing::new([0; BLOCK]);
-    for (to, from) in padded.iter_mut().zip(key) {
-        *to = *from;
+    let mut padded = Secret::<BLOCK>::zero();
+    if let Some(start) = padded.expose_mut().get_mut(..key.len()) {
+        start.copy_from_slice(key);
     }
-    let mut hmac = Hmac::<Sha512>::new((&*padded).into());
+    let mut hmac = Hmac::<Sha512>::new(padded.expose().into());
     for part in parts {
         hmac.update(part);
     }
     let mut output = hmac.finalize().into_bytes();
-    let bytes = Zeroizing::new(output.into());
+    let mut bytes = Secret::zero();
+    bytes.expose_mut().copy_from_slice(&output);
     output.as_mut_slice().zeroize();
     bytes
 }

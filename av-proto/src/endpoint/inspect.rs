@@ -33,7 +33,7 @@ where
         reader.slots(RecordKind::Invite, invites, Invite::write);
         reader.slots(RecordKind::Outbox, outbox, OutboxEntry::write);
         reader.slots(RecordKind::Inbox, inbox, InboxEntry::write);
-        scratch.zeroize();
+        scratch.as_mut_slice().zeroize();
     }
 }
 

@@ -189,7 +189,7 @@ where
         self.requests.clear();
         self.events.clear();
         self.calls_made = 0;
-        self.scratch.zeroize();
+        self.scratch.as_mut_slice().zeroize();
     }
 
     /// A fresh connection to this device's origin is open; the relay's challenge is its first frame.

@@ -259,7 +259,7 @@ where
             sealer.put(key, 0, |writer| meta.write(writer))
         })();
         // On an error a record may still stand there unsealed.
-        self.scratch.zeroize();
+        self.scratch.as_mut_slice().zeroize();
         result
     }
 

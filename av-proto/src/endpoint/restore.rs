@@ -82,7 +82,7 @@ where
             reader.end().map_err(CodecError::from)?;
             Ok(view)
         });
-        scratch.zeroize();
+        scratch.as_mut_slice().zeroize();
         result
     }
 

@@ -174,7 +174,7 @@ where
             slot.vacate();
         }
         working_set.touch(slot);
-        scratch.zeroize();
+        scratch.as_mut_slice().zeroize();
         read.map_err(LendError::Record)
     }
 

@@ -97,7 +97,7 @@ pub(super) fn decrypt<A: Aead>(
     let stepped = commit(receiver, change);
     // The body to the front, and nothing of it a second time behind.
     out.copy_within(1.., 0);
-    out.iter_mut().skip(opened.len).for_each(|byte| *byte = 0);
+    out.get_mut(opened.len..).unwrap_or_default().fill(0);
     Ok(Decrypted { opened, stepped })
 }
 

