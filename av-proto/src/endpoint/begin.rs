@@ -56,16 +56,8 @@ where
         let prekeys = Prekeys::generate(rng, now.wall);
         let root = RecoveryKey::generate(rng);
         let founding = root.found(&identity, origin, now.wall).map_err(|_| EndpointError::Bug)?;
-        self.begin(
-            Device {
-                identity,
-                name,
-                origin: origin.clone(),
-                link_keys: LinkKeys::of(link_key),
-                progress: Progress::Founding(founding),
-            },
-            prekeys,
-        );
+        let link_keys = LinkKeys::of(link_key);
+        self.begin(identity, name, origin, link_keys, Progress::Founding(founding), prekeys);
         Ok(root)
     }
 
@@ -101,9 +93,7 @@ where
             options.inviter,
         )
         .map_err(|_| EndpointError::InvalidName)?;
-        let origin = options.origin.clone();
-        let progress = Progress::Requested(requested);
-        self.begin(Device { identity, name, origin, link_keys, progress }, prekeys);
+        self.begin(identity, name, options.origin, link_keys, Progress::Requested(requested), prekeys);
         Ok(())
     }
 
@@ -116,7 +106,18 @@ where
         Ok(Identity::generate(rng, role, A::SUITE.alone(), max_message))
     }
 
-    fn begin(&mut self, device: Device, prekeys: Prekeys<ONE_TIME_PREKEYS>) {
+    /// In a frame of its own: what makes keys and signatures before it has no room for a device beside them.
+    #[inline(never)]
+    fn begin(
+        &mut self,
+        identity: Identity,
+        name: String<NAME_MAX>,
+        origin: &Origin,
+        link_keys: LinkKeys,
+        progress: Progress,
+        prekeys: Prekeys<ONE_TIME_PREKEYS>,
+    ) {
+        let device = Device { identity, name, origin: origin.clone(), link_keys, progress };
         // A connection that was allowed before may not be allowed to this device.
         self.disconnected();
         self.device.set(device);

@@ -3,13 +3,14 @@
 use av_wire::bundle::Bundle;
 use av_wire::frame::{LinkKind, ToRelay, authentication_message};
 use av_wire::layout::Reader;
-use av_wire::{EncodeError, Origin};
+use av_wire::signature::InvalidSignature;
+use av_wire::{EncodeError, Origin, Signature, TenantId};
 use heapless::String;
 
 use super::link::Channel;
-use crate::enroll::{Founding, Granted, Membership, Requested};
+use crate::enroll::{Founding, Granted, Membership, Requested, VerifiedGrant};
 use crate::invite::NAME_MAX;
-use crate::keys::{Identity, Prekeys};
+use crate::keys::{Identity, Prekeys, Secret};
 use crate::limits::ONE_TIME_PREKEYS;
 use crate::record::codec::{CodecError, ReadRecord, Writer};
 
@@ -91,6 +92,25 @@ impl Device {
         }
     }
 
+    /// From requested to granted, where the device stands: it is too large to be moved about on a microcontroller's
+    /// stack. Returns the owner's psk; `None`, with nothing changed, when nothing was requested.
+    pub(super) fn take_grant(
+        &mut self,
+        grant: &VerifiedGrant<'_>,
+        link_keys: LinkKeys,
+    ) -> Option<Secret<32>> {
+        let Progress::Requested(_) = self.progress else { return None };
+        let Progress::Requested(requested) =
+            core::mem::replace(&mut self.progress, Progress::Granted(Granted::of(grant)))
+        else {
+            return None;
+        };
+        self.link_keys = link_keys;
+        // The grant was verified, so its chain is one.
+        self.fill(grant.chain().as_bytes()).ok()?;
+        Some(requested.into_psk())
+    }
+
     /// The membership of an active device.
     pub(super) const fn membership(&self) -> Option<&Membership> {
         match &self.progress {
@@ -109,18 +129,7 @@ impl Device {
         out: &'o mut [u8],
     ) -> Result<&'o [u8], EncodeError> {
         match &self.progress {
-            Progress::Founding(founding) => {
-                let mut buffer = [0; Bundle::MAX_LEN];
-                let bundle = prekeys.bundle(&self.identity).map_err(|_| EncodeError)?;
-                let bundle = bundle.encode(&mut buffer)?;
-                let frame = ToRelay::Found {
-                    code: [][..].into(),
-                    chain: founding.membership().chain().as_bytes(),
-                    bundle,
-                    signature: *founding.signature(),
-                };
-                av_wire::encode(&frame, out)
-            }
+            Progress::Founding(founding) => self.write_found(founding, prekeys, out),
             Progress::Requested(requested) => requested.frame(self.identity.public(), out),
             Progress::Granted(granted) => {
                 let frame = ToRelay::Activate {
@@ -132,8 +141,7 @@ impl Device {
             }
             Progress::Active(membership) => {
                 let (tenant_id, device_id) = (*membership.tenant_id(), *self.identity.device_id());
-                let message = authentication_message(link, channel, &tenant_id, &device_id, &self.origin)
-                    .map_err(|_| EncodeError)?;
+                let signature = self.authenticate(&tenant_id, channel, link).map_err(|_| EncodeError)?;
                 let frame = ToRelay::Authenticate {
                     tenant_id,
                     device_id,
@@ -141,11 +149,44 @@ impl Device {
                     // The relay's own period suits hosts and microcontrollers alike until one has a reason.
                     ping_period: 0,
                     link,
-                    signature: self.identity.signing().sign_message(&message),
+                    signature,
                 };
                 av_wire::encode(&frame, out)
             }
         }
+    }
+
+    /// In a frame of its own, as [`Self::authenticate`]: the message and the bundle take a kilobyte each, on top of
+    /// which a signature takes four.
+    #[inline(never)]
+    fn write_found<'o>(
+        &self,
+        founding: &Founding,
+        prekeys: &Prekeys<ONE_TIME_PREKEYS>,
+        out: &'o mut [u8],
+    ) -> Result<&'o [u8], EncodeError> {
+        let mut buffer = [0; Bundle::MAX_LEN];
+        let bundle = prekeys.bundle(&self.identity).map_err(|_| EncodeError)?;
+        let bundle = bundle.encode(&mut buffer)?;
+        let frame = ToRelay::Found {
+            code: &[],
+            chain: founding.membership().chain().as_bytes(),
+            bundle,
+            signature: *founding.signature(),
+        };
+        av_wire::encode(&frame, out)
+    }
+
+    #[inline(never)]
+    fn authenticate(
+        &self,
+        tenant_id: &TenantId,
+        channel: &[u8; 32],
+        link: LinkKind,
+    ) -> Result<Signature, InvalidSignature> {
+        let message =
+            authentication_message(link, channel, tenant_id, self.identity.device_id(), &self.origin)?;
+        Ok(self.identity.signing().sign_message(&message))
     }
 
     pub(super) fn write(&self, writer: &mut Writer<'_>) -> Result<(), CodecError> {
@@ -162,19 +203,36 @@ impl Device {
         }
     }
 
-    pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, CodecError> {
-        Ok(Self {
-            identity: Identity::read(reader)?,
-            name: text(reader.var()?)?,
-            origin: Origin::parse(str(reader.var()?)?).map_err(|_| CodecError)?,
-            link_keys: LinkKeys { current: *reader.array()?, next: *reader.array()? },
-            progress: match reader.u8()? {
-                0 => Progress::Founding(Founding::read(reader)?),
-                1 => Progress::Requested(Requested::read(reader)?),
-                2 => Progress::Granted(Granted::read(reader)?),
-                3 => Progress::Active(Membership::read(reader)?),
-                _ => return Err(CodecError),
-            },
+    /// A device, and the chain to [`Self::fill`] it with, where it has one.
+    pub(super) fn read<'b>(reader: &mut Reader<'b>) -> Result<(Self, &'b [u8]), CodecError> {
+        let identity = Identity::read(reader)?;
+        let name = text(reader.var()?)?;
+        let origin = Origin::parse(str(reader.var()?)?).map_err(|_| CodecError)?;
+        let link_keys = LinkKeys { current: *reader.array()?, next: *reader.array()? };
+        let (progress, chain) = Progress::read(reader)?;
+        Ok((Self { identity, name, origin, link_keys, progress }, chain))
+    }
+
+    /// Takes in the chain of its membership.
+    pub(super) fn fill(&mut self, chain: &[u8]) -> Result<(), CodecError> {
+        match &mut self.progress {
+            Progress::Founding(founding) => founding.membership_mut().fill(chain),
+            Progress::Requested(_) => Ok(()),
+            Progress::Granted(granted) => granted.membership_mut().fill(chain),
+            Progress::Active(membership) => membership.fill(chain),
+        }
+    }
+}
+
+impl Progress {
+    #[inline(never)]
+    fn read<'b>(reader: &mut Reader<'b>) -> Result<(Self, &'b [u8]), CodecError> {
+        Ok(match reader.u8()? {
+            0 => Founding::read(reader).map(|(founding, chain)| (Self::Founding(founding), chain))?,
+            1 => (Self::Requested(Requested::read(reader)?), &[]),
+            2 => Granted::read(reader).map(|(granted, chain)| (Self::Granted(granted), chain))?,
+            3 => Membership::read(reader).map(|(membership, chain)| (Self::Active(membership), chain))?,
+            _ => return Err(CodecError),
         })
     }
 }

@@ -9,6 +9,7 @@ use rand_core::CryptoRng;
 use super::event::Standing;
 use super::peer_head::PeerHead;
 use super::sessions::Sessions;
+use super::slot::Slot;
 use crate::Now;
 use crate::crypto::Aead;
 use crate::error::{RatchetError, X3dhError};
@@ -318,8 +319,25 @@ impl<A: Aead, const SKIP: usize> Peer<A, SKIP> {
         self.sessions.write(writer)
     }
 
-    pub(super) fn read(reader: &mut Reader<'_>, now: Now) -> Result<Self, CodecError> {
-        let PeerHead { is_due, is_confirmed, device, name, standing } = PeerHead::read(reader)?;
+    /// Reads a peer into its slot, and its sessions where they stay: they are too large to be moved about on a
+    /// microcontroller's stack. On an error the slot is of no use.
+    pub(super) fn fill(
+        slot: &mut Slot<Self>,
+        mark: u64,
+        reader: &mut Reader<'_>,
+        now: Now,
+    ) -> Result<(), CodecError> {
+        let head = PeerHead::read(&mut reader.clone())?;
+        slot.fill(mark, || Self::read(reader))?;
+        let peer = slot.get_mut().ok_or(CodecError)?;
+        peer.sessions.fill(reader, now)?;
+        let is_whole = (head.is_due, head.is_confirmed) == (peer.has_due_work(), peer.is_confirmed());
+        if is_whole { Ok(()) } else { Err(CodecError) }
+    }
+
+    /// A peer, without its sessions.
+    fn read(reader: &mut Reader<'_>) -> Result<Self, CodecError> {
+        let PeerHead { device, name, standing, .. } = PeerHead::read(reader)?;
         let psk = if reader.flag()? { Some(Secret::new(*reader.array()?)) } else { None };
         let mut peer = Self::new(device, name, standing, psk);
         peer.psk_chains = reader.u8()?;
@@ -329,8 +347,6 @@ impl<A: Aead, const SKIP: usize> Peer<A, SKIP> {
         peer.answer_due = reader.flag()?;
         peer.was_confirmed = reader.flag()?;
         peer.enrollment = if reader.flag()? { Some((*reader.array()?, *reader.array()?)) } else { None };
-        peer.sessions = Sessions::read(reader, now)?;
-        let is_whole = (is_due, is_confirmed) == (peer.has_due_work(), peer.is_confirmed());
-        if is_whole { Ok(peer) } else { Err(CodecError) }
+        Ok(peer)
     }
 }

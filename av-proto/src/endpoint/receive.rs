@@ -131,45 +131,44 @@ where
 
     /// A grant came: believed only with the invite's tag, and for exactly this device, origin and link key.
     fn granted(&mut self, now: Now, grant: &[u8]) {
-        let verified = match self.verify_grant(grant) {
-            Ok(verified) => verified,
-            Err(GrantError::Invalid) => {
-                self.notify(Event::EnrollmentEnded(EndReason::GrantInvalid));
-                return;
-            }
+        match self.accept_grant(now, grant) {
+            Ok(()) => {}
+            Err(GrantError::Invalid) => self.notify(Event::EnrollmentEnded(EndReason::GrantInvalid)),
             Err(GrantError::LinkKey) => {
                 self.disconnected();
                 self.device.clear();
                 self.prekeys.clear();
                 self.meta.clear();
                 self.notify(Event::EnrollmentEnded(EndReason::LinkKeyDiffers));
-                return;
             }
-        };
-        let (verified, link_keys) = verified;
-        let Some(Device { identity, name, origin, progress: Progress::Requested(requested), .. }) =
-            self.device.take()
-        else {
+        }
+    }
+
+    /// Apart from what follows it: a verification takes seven kilobytes of stack, which leaves no room for records.
+    #[inline(never)]
+    fn accept_grant(&mut self, now: Now, grant: &[u8]) -> Result<(), GrantError> {
+        let grant: Grant<'_> = av_wire::decode(grant).map_err(|_| GrantError::Invalid)?;
+        let device = self.device.get().ok_or(GrantError::Invalid)?;
+        let Progress::Requested(requested) = &device.progress else { return Err(GrantError::Invalid) };
+        let verified = requested.verify(&device.identity, &device.origin, &grant)?;
+        self.enter_tenant(now, &verified, LinkKeys { current: grant.link_key, next: grant.next_link_key });
+        Ok(())
+    }
+
+    #[inline(never)]
+    fn enter_tenant(&mut self, now: Now, grant: &VerifiedGrant<'_>, link_keys: LinkKeys) {
+        let Some(psk) = self.device.edit().and_then(|device| device.take_grant(grant, link_keys)) else {
             return;
         };
-        let (granted, owner, serials, psk) = requested.accept(verified);
-        self.device.set(Device { identity, name, origin, link_keys, progress: Progress::Granted(granted) });
         if let Some(meta) = self.meta.edit() {
-            meta.serials = serials;
+            meta.serials = grant.serials();
         }
+        let owner = *grant.approver();
         let owner_name = "owner".try_into().unwrap_or_default();
         if let Some(vacancy) = self.vacancy(now) {
             self.add_peer(&vacancy, Peer::new(owner, owner_name, Standing::Active, Some(psk)));
         }
         self.notify(Event::EnrollmentGranted { owner: owner.fingerprint() });
-    }
-
-    fn verify_grant(&self, grant: &[u8]) -> Result<(VerifiedGrant, LinkKeys), GrantError> {
-        let device = self.device.get().ok_or(GrantError::Invalid)?;
-        let Progress::Requested(requested) = &device.progress else { return Err(GrantError::Invalid) };
-        let grant: Grant<'_> = av_wire::decode(grant).map_err(|_| GrantError::Invalid)?;
-        let verified = requested.verify(&device.identity, &device.origin, &grant)?;
-        Ok((verified, LinkKeys { current: grant.link_key, next: grant.next_link_key }))
     }
 
     /// The relay confirmed the founding or the activation.

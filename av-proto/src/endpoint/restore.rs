@@ -54,7 +54,14 @@ where
             let mut view = None;
             match key.kind {
                 RecordKind::Identity => {
-                    place(from_mut(device), index)?.fill(head.mark, || Device::read(reader))?
+                    let slot = place(from_mut(device), index)?;
+                    let mut chain = &[][..];
+                    slot.fill(head.mark, || {
+                        let (device, its_chain) = Device::read(reader)?;
+                        chain = its_chain;
+                        Ok(device)
+                    })?;
+                    slot.get_mut().ok_or(CodecError)?.fill(chain)?;
                 }
                 RecordKind::Meta => place(from_mut(meta), index)?.fill(head.mark, || Meta::read(reader))?,
                 RecordKind::Prekeys => {

@@ -7,6 +7,7 @@ use super::inbox::InboxEntry;
 use super::meta::Meta;
 use super::outbox::OutboxEntry;
 use super::peer::Peer;
+use super::slot::Slot;
 use crate::Now;
 use crate::crypto::Aead;
 use crate::enroll::Invite;
@@ -28,10 +29,18 @@ pub(crate) fn rewrite_record<A: Aead, const SKIP: usize>(
     let now = Now { uptime: 0, wall: 0 };
     Head::read(reader)?.write(writer)?;
     match key.kind {
-        RecordKind::Identity => Device::read(reader)?.write(writer),
+        RecordKind::Identity => {
+            let (mut device, chain) = Device::read(reader)?;
+            device.fill(chain)?;
+            device.write(writer)
+        }
         RecordKind::Meta => Meta::read(reader)?.write(writer),
         RecordKind::Prekeys => Prekeys::<ONE_TIME_PREKEYS>::read(reader)?.write(writer),
-        RecordKind::Peer => Peer::<A, SKIP>::read(reader, now)?.write(writer),
+        RecordKind::Peer => {
+            let slot = &mut Slot::<Peer<A, SKIP>>::EMPTY;
+            Peer::fill(slot, 0, reader, now)?;
+            slot.get().ok_or(CodecError)?.write(writer)
+        }
         RecordKind::Invite => Invite::read(reader)?.write(writer),
         RecordKind::Outbox => {
             let (mut entry, frame) = OutboxEntry::<BODY>::read(reader)?;

@@ -131,17 +131,19 @@ impl<A: Aead, const SKIP: usize> Sessions<A, SKIP> {
         self.loser.as_ref().map_or(Ok(()), |session| session.write(writer))
     }
 
-    pub(super) fn read(reader: &mut Reader<'_>, now: Now) -> Result<Self, CodecError> {
-        let mut sessions = Self {
-            winner: if reader.flag()? { Some(Session::read(reader)?) } else { None },
-            loser: if reader.flag()? { Some(PreviousSession::read(reader)?) } else { None },
-            loser_until: None,
-        };
-        if sessions.winner.is_none() && sessions.loser.is_some() {
+    /// Reads the sessions into their empty places. On an error they are of no use.
+    pub(super) fn fill(&mut self, reader: &mut Reader<'_>, now: Now) -> Result<(), CodecError> {
+        if reader.flag()? {
+            self.winner = Some(Session::read(reader)?);
+        }
+        if reader.flag()? {
+            self.loser = Some(PreviousSession::read(reader)?);
+        }
+        if self.winner.is_none() && self.loser.is_some() {
             return Err(CodecError);
         }
-        sessions.time_loser(now);
-        Ok(sessions)
+        self.time_loser(now);
+        Ok(())
     }
 }
 

@@ -97,7 +97,7 @@ impl WorkingSet {
         let place = free.or_else(|| is_wanted.then(|| least_recent(peers, outbox, now)).flatten());
         match place.and_then(|place| peers.get_mut(place)) {
             Some(slot) => {
-                slot.fill(mark, || Peer::read(reader, now))?;
+                Peer::fill(slot, mark, reader, now)?;
                 slot.index = index;
             }
             None if is_wanted => return Err(RestoreError::TooMany),
@@ -165,7 +165,7 @@ where
             if Head::read(reader)?.mark != record.mark {
                 return Err(RestoreError::Damaged);
             }
-            slot.fill(record.mark, || Peer::read(reader, now))?;
+            Peer::fill(slot, record.mark, reader, now)?;
             slot.index = record.index;
             let is_its = slot.get().is_some_and(|peer| peer.device_id == record.device_id);
             if is_its { Ok(reader.end().map_err(CodecError::from)?) } else { Err(RestoreError::Damaged) }

@@ -3,13 +3,14 @@
 use core::fmt;
 
 use av_wire::bundle::Bundle;
+use av_wire::chain::{Chain, MAX_CHAIN_BYTES};
 use av_wire::enroll::{EnrollRequest, EnrollTranscript};
 use av_wire::frame::ToRelay;
-use av_wire::grant::Grant;
+use av_wire::grant::{Grant, OwnerSerial};
 use av_wire::labels::SignaturePurpose;
 use av_wire::layout::Reader;
 use av_wire::limits::{MAX_OWNERS, SEALED_NAME};
-use av_wire::{DeviceId, DevicePublic, EncodeError, Origin, Role, Signature, TenantId};
+use av_wire::{DeviceId, DevicePublic, EncodeError, List, Origin, Role, Signature, TenantId};
 use heapless::Vec;
 use rand_core::CryptoRng;
 
@@ -33,11 +34,30 @@ pub struct Requested {
 }
 
 /// Proof that a grant is the inviting owner's and certifies this very device; there is no other way to make one.
-pub struct VerifiedGrant {
-    membership: Membership,
+///
+/// It borrows from the grant: a membership is filled where it stays, a microcontroller has no room for a second one.
+pub struct VerifiedGrant<'b> {
+    chain: Chain<'b>,
     approver: DevicePublic,
-    serials: OwnerSerials,
+    serials: List<'b, OwnerSerial>,
     activation: Signature,
+}
+
+impl VerifiedGrant<'_> {
+    /// The chain that was verified.
+    pub const fn chain(&self) -> Chain<'_> {
+        self.chain
+    }
+
+    /// The owner that approved.
+    pub const fn approver(&self) -> &DevicePublic {
+        &self.approver
+    }
+
+    /// The last serials of the owners' statements, as the approving owner knows them.
+    pub fn serials(&self) -> OwnerSerials {
+        OwnerSerials::new(self.serials.iter().take(MAX_OWNERS).collect())
+    }
 }
 
 /// Why a grant is not taken.
@@ -127,12 +147,12 @@ impl Requested {
     ///
     /// # Errors
     /// [`GrantError::LinkKey`] when only that differs, else [`GrantError::Invalid`].
-    pub fn verify(
+    pub fn verify<'b>(
         &self,
         identity: &Identity,
         origin: &Origin,
-        grant: &Grant<'_>,
-    ) -> Result<VerifiedGrant, GrantError> {
+        grant: &Grant<'b>,
+    ) -> Result<VerifiedGrant<'b>, GrantError> {
         if !self.keys.verify_grant_tag(&self.transcript, grant) || grant.origin != origin.as_str() {
             return Err(GrantError::Invalid);
         }
@@ -150,19 +170,16 @@ impl Requested {
         let activation = identity
             .signing()
             .sign(SignaturePurpose::Activate, &[&self.transcript.0, &grant.chain().hash()])?;
-        let membership = Membership::of_chain(grant.chain).map_err(|_| GrantError::Invalid)?;
-        let mut serials = Vec::<_, MAX_OWNERS>::new();
-        for serial in grant.serials.iter() {
-            serials.push(serial).map_err(|_| GrantError::Invalid)?;
+        if grant.chain.len() > MAX_CHAIN_BYTES || grant.serials.len() > MAX_OWNERS {
+            return Err(GrantError::Invalid);
         }
-        Ok(VerifiedGrant { membership, approver, serials: OwnerSerials::new(serials), activation })
+        Ok(VerifiedGrant { chain: grant.chain(), approver, serials: grant.serials, activation })
     }
 
-    /// Takes a verified grant in; the invite's keys but the psk are wiped. Returns the approving owner and the psk
-    /// for the sessions with it beside the new state.
-    pub fn accept(self, grant: VerifiedGrant) -> (Granted, DevicePublic, OwnerSerials, Secret<32>) {
-        let granted = Granted { membership: grant.membership, activation: grant.activation };
-        (granted, grant.approver, grant.serials, self.keys.into_psk())
+    /// Ends the request once [`Granted`] stands: the psk, for the sessions with the owner that approved. The
+    /// invite's other keys are wiped.
+    pub fn into_psk(self) -> Secret<32> {
+        self.keys.into_psk()
     }
 
     pub(crate) fn write(&self, writer: &mut Writer<'_>) -> Result<(), CodecError> {
@@ -201,6 +218,11 @@ impl Granted {
     /// Bytes of the largest encoding in a record.
     pub const MAX_LEN: usize = Membership::MAX_LEN + 64;
 
+    /// Takes a verified grant in; the chain of [`VerifiedGrant::chain`] is to be filled in behind it.
+    pub(crate) const fn of(grant: &VerifiedGrant<'_>) -> Self {
+        Self { membership: Membership::empty(), activation: grant.activation }
+    }
+
     /// The membership to be.
     pub const fn membership(&self) -> &Membership {
         &self.membership
@@ -221,7 +243,13 @@ impl Granted {
         writer.bytes(&self.activation.0)
     }
 
-    pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, CodecError> {
-        Ok(Self { membership: Membership::read(reader)?, activation: Signature(*reader.array()?) })
+    pub(crate) const fn membership_mut(&mut self) -> &mut Membership {
+        &mut self.membership
+    }
+
+    /// A grant that was taken in, and the chain to fill its membership with.
+    pub(crate) fn read<'b>(reader: &mut Reader<'b>) -> Result<(Self, &'b [u8]), CodecError> {
+        let (membership, chain) = Membership::read(reader)?;
+        Ok((Self { membership, activation: Signature(*reader.array()?) }, chain))
     }
 }

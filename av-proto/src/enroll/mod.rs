@@ -42,9 +42,23 @@ impl Membership {
 
     /// Takes in a chain that was verified, or that this device made.
     fn of_chain(chain: &[u8]) -> Result<Self, CodecError> {
-        let root = Chain::new(chain).claimed_root()?;
-        let chain = Vec::from_slice(chain).map_err(|_| CodecError)?;
-        Ok(Self { tenant_id: TenantId::of_root(&root), root, chain })
+        let mut membership = Self::empty();
+        membership.fill(chain)?;
+        Ok(membership)
+    }
+
+    /// One whose chain is not there yet; [`Self::fill`] puts it where it stays.
+    const fn empty() -> Self {
+        Self { tenant_id: TenantId([0; TenantId::LEN]), root: [0; 32], chain: Vec::new() }
+    }
+
+    /// Takes in the chain where the membership stands: two kilobytes are too many to be moved about on a
+    /// microcontroller's stack.
+    pub(crate) fn fill(&mut self, chain: &[u8]) -> Result<(), CodecError> {
+        self.root = Chain::new(chain).claimed_root()?;
+        self.tenant_id = TenantId::of_root(&self.root);
+        self.chain.clear();
+        self.chain.extend_from_slice(chain).map_err(|_| CodecError)
     }
 
     /// The tenant.
@@ -75,7 +89,8 @@ impl Membership {
         writer.var(&self.chain)
     }
 
-    pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, CodecError> {
-        Self::of_chain(reader.var()?)
+    /// A membership, and the chain to [`Self::fill`] it with.
+    pub(crate) fn read<'b>(reader: &mut Reader<'b>) -> Result<(Self, &'b [u8]), CodecError> {
+        Ok((Self::empty(), reader.var()?))
     }
 }

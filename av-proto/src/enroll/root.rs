@@ -142,8 +142,14 @@ impl Founding {
         writer.bytes(&self.signature.0)
     }
 
-    pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, CodecError> {
-        Ok(Self { membership: Membership::read(reader)?, signature: Signature(*reader.array()?) })
+    pub(crate) const fn membership_mut(&mut self) -> &mut Membership {
+        &mut self.membership
+    }
+
+    /// A founding, and the chain to fill its membership with.
+    pub(crate) fn read<'b>(reader: &mut Reader<'b>) -> Result<(Self, &'b [u8]), CodecError> {
+        let (membership, chain) = Membership::read(reader)?;
+        Ok((Self { membership, signature: Signature(*reader.array()?) }, chain))
     }
 }
 

@@ -3,7 +3,7 @@
 
 use super::handshake::Handshake;
 use super::header::{Header, SEALED};
-use super::message::{HeaderBlob, associated_data};
+use super::message::{AssociatedData, HeaderBlob, associate};
 use super::past::PastStore;
 use super::place::Place;
 use super::receiving::{Receiving, ReceivingChain};
@@ -76,7 +76,8 @@ pub(super) fn decrypt<A: Aead>(
         return Err(RatchetError::Unopened);
     }
 
-    let body_ad = associated_data(&handshake.id, header_blob)?;
+    let mut body_ad = AssociatedData::new();
+    associate(&mut body_ad, &handshake.id, header_blob)?;
     let header_ad = body_ad.get(..handshake.id.len() + blob.prefix.len()).ok_or(RatchetError::Malformed)?;
     let (located, header) = locate::<A>(receiver, blob.nonce, header_ad, sealed_header)?;
     let place = located.place(receiver.receiving, &header);
@@ -126,7 +127,8 @@ impl Located {
 pub(super) fn place_of<A: Aead>(receiver: &Receiver<'_>, header_blob: &[u8]) -> Option<Place> {
     let handshake = receiver.handshake;
     let blob = HeaderBlob::parse(header_blob).ok().filter(|blob| blob.suite == handshake.suite.byte())?;
-    let ad = associated_data(&handshake.id, blob.prefix).ok()?;
+    let mut ad = AssociatedData::new();
+    associate(&mut ad, &handshake.id, blob.prefix).ok()?;
     let (located, header) = locate::<A>(receiver, blob.nonce, &ad, blob.header_ct.try_into().ok()?).ok()?;
     Some(located.place(receiver.receiving, &header))
 }

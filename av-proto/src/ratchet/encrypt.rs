@@ -4,7 +4,7 @@ use av_wire::message::{MessageType, Prelude};
 use rand_core::CryptoRng;
 
 use super::header::{Header, SEALED};
-use super::message::{TYPE_AND_SUITE, associated_data};
+use super::message::{AssociatedData, TYPE_AND_SUITE, associate};
 use super::place::Place;
 use super::root::{self, RootStep};
 use super::state::{Sending, SendingChain, State};
@@ -68,7 +68,8 @@ pub(super) fn encrypt<A: Aead>(
 
     rng.fill_bytes(nonce);
     let header = Header { ratchet: *own.public(), previous: state.previous, number };
-    let mut ad = associated_data(&state.handshake.id, prefix)?;
+    let mut ad = AssociatedData::new();
+    associate(&mut ad, &state.handshake.id, prefix)?;
     let sealed = header.seal::<A>(header_key, nonce, &ad).map_err(|_| RatchetError::Length)?;
     sealed_header.copy_from_slice(&sealed);
     ad.extend_from_slice(nonce).map_err(|_| RatchetError::Length)?;

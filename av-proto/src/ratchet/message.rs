@@ -94,10 +94,13 @@ const fn nonce_len(suite: u8) -> Option<usize> {
 /// `th` ‖ header blob: what a body's seal covers, and without its end what a header's seal covers.
 pub(super) type AssociatedData = Vec<u8, { 32 + MAX_HEADER_BLOB }>;
 
-/// `th` and the bytes behind it.
-pub(super) fn associated_data(session_id: &[u8; 32], bytes: &[u8]) -> Result<AssociatedData, RatchetError> {
-    let mut data = AssociatedData::new();
+/// Puts `th` and the bytes behind it into an empty buffer. It is lent: returned, the kilobyte would stand on the stack
+/// twice.
+pub(super) fn associate(
+    data: &mut AssociatedData,
+    session_id: &[u8; 32],
+    bytes: &[u8],
+) -> Result<(), RatchetError> {
     data.extend_from_slice(session_id).map_err(|_| RatchetError::Length)?;
-    data.extend_from_slice(bytes).map_err(|_| RatchetError::Length)?;
-    Ok(data)
+    data.extend_from_slice(bytes).map_err(|_| RatchetError::Length)
 }

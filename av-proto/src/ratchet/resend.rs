@@ -1,7 +1,7 @@
 //! A message of our own, read again by the key that was kept with it, to be sent on another session.
 
 use super::RatchetError;
-use super::message::{HeaderBlob, associated_data};
+use super::message::{AssociatedData, HeaderBlob, associate};
 use super::padding;
 use crate::crypto::{Aead, Secret, TAG};
 
@@ -14,7 +14,8 @@ pub(crate) fn reopen<A: Aead>(
     ciphertext: &mut [u8],
 ) -> Result<usize, RatchetError> {
     let blob = HeaderBlob::parse(header_blob)?;
-    let ad = associated_data(session_id, header_blob)?;
+    let mut ad = AssociatedData::new();
+    associate(&mut ad, session_id, header_blob)?;
     let (text, tag) = ciphertext.split_last_chunk_mut::<TAG>().ok_or(RatchetError::Malformed)?;
     A::open(message_key, blob.nonce, &ad, text, tag).map_err(|_| RatchetError::Unopened)?;
     let (_, body) = padding::strip(text).ok_or(RatchetError::Contradiction)?;

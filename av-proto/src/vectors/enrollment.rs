@@ -12,7 +12,7 @@ use std::vec::Vec;
 
 use super::{Draws, check, hex, refused_bytes};
 use crate::crypto::XChaCha20Poly1305;
-use crate::enroll::{Claim, Invite, RecoveryKey, Requested, certify, write_grant};
+use crate::enroll::{Claim, Granted, Invite, RecoveryKey, Requested, certify, write_grant};
 use crate::keys::{Identity, Prekeys};
 use crate::test_support::identity;
 
@@ -59,7 +59,8 @@ fn an_enrollment_has_its_vectors() {
     let decoded: Grant<'_> = av_wire::decode(grant).expect("its own grant");
     let accepted = requested.verify(&agent, &origin, &decoded).expect("the grant is genuine");
     let rejected_grants = rejected_grants(&requested, &agent, &origin, grant);
-    let (granted, ..) = requested.accept(accepted);
+    let mut granted = Granted::of(&accepted);
+    granted.membership_mut().fill(accepted.chain().as_bytes()).expect("a verified chain");
 
     check(
         "enrollment",

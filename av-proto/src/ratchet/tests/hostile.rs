@@ -6,7 +6,7 @@ use super::{KIND, Message, Party, confirmed, pair, round_trip};
 use crate::crypto::{Aead, AgreementSecret, Secret, TAG, XChaCha20Poly1305};
 use crate::limits::MAX_CHAIN_MESSAGES;
 use crate::ratchet::header::Header;
-use crate::ratchet::message::associated_data;
+use crate::ratchet::message::{AssociatedData, associate};
 use crate::ratchet::state::Sending;
 use crate::ratchet::{RatchetError, chain, root};
 use crate::test_support::rng;
@@ -22,10 +22,12 @@ fn forge(
     plain: &[u8],
 ) -> Message {
     let (prefix, nonce) = ([1, 1], [0x42; 24]);
-    let ad = associated_data(session_id, &prefix).expect("fits");
+    let mut ad = AssociatedData::new();
+    associate(&mut ad, session_id, &prefix).expect("fits");
     let sealed = header.seal::<XChaCha20Poly1305>(header_key, &nonce, &ad).expect("seals");
     let header_blob = [&prefix[..], &nonce, &sealed].concat();
-    let ad = associated_data(session_id, &header_blob).expect("fits");
+    let mut ad = AssociatedData::new();
+    associate(&mut ad, session_id, &header_blob).expect("fits");
     let mut ciphertext = plain.to_vec();
     let tag = XChaCha20Poly1305::seal(message_key, &nonce, &ad, &mut ciphertext).expect("seals");
     ciphertext.extend(tag);
