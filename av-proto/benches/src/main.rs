@@ -4,6 +4,7 @@
 //! build, the second the number of rounds; a third keeps the cases whose name contains it, for a profiler.
 
 mod av;
+mod endpoint;
 mod floor;
 mod heap;
 mod measure;
@@ -30,6 +31,7 @@ fn main() {
     let mut cases = measure::Cases::default();
     floor::add(&mut cases);
     av::add(&mut cases);
+    endpoint::add(&mut cases);
     peers::add(&mut cases);
     if let Some(name) = arguments.next() {
         cases.keep(&name);
@@ -59,6 +61,9 @@ fn main() {
         ("forged_message", "floor dh"),
         ("forged_message", "vodozemac forged_gap_2000"),
         ("altered_body", "vodozemac forged_gap_2000"),
+        ("forged_prelude_in_turn", "floor dh"),
+        ("forged_prelude_at_full_rate", "floor dh"),
+        ("replayed_prelude", "floor dh"),
     ] {
         println!("ratio {what} av/{other} {:.3}", cases.ratio(&format!("av {what}"), other));
     }

@@ -23,6 +23,13 @@ pub struct Timed {
     allocations: u64,
 }
 
+impl core::ops::AddAssign for Timed {
+    fn add_assign(&mut self, other: Self) {
+        self.nanoseconds += other.nanoseconds;
+        self.allocations += other.allocations;
+    }
+}
+
 /// Times `work` alone; what a case prepares before it does not count.
 pub fn timed(work: impl FnOnce()) -> Timed {
     let before = allocations();
