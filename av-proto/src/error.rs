@@ -16,6 +16,8 @@ pub enum X3dhError {
     Suite,
     /// The prelude contradicts what the responder knows: its mode, generation or kind of one-time key.
     Prelude,
+    /// The bundle lacks the KEM key that the suite of both sides needs; no other suite is tried for that.
+    Bundle,
     /// The signed prekey is too old, or older than one seen before.
     Stale,
     /// A key is of small order.
@@ -60,6 +62,7 @@ impl fmt::Display for X3dhError {
             Self::Oneself => "a device has no session with itself",
             Self::Suite => "the devices share no cipher suite that this build speaks",
             Self::Prelude => "the first message contradicts what is known of its sender",
+            Self::Bundle => "the peer's published keys lack one that its cipher suite needs",
             Self::Stale => "the peer's published keys are too old",
             Self::Agreement => "a public key is of small order",
         })

@@ -3,7 +3,7 @@
 use av_wire::DeviceId;
 use av_wire::chain::MAX_CERTS_BYTES;
 
-use crate::crypto::TAG;
+use crate::crypto::{KEM_CIPHERTEXT, TAG};
 
 /// Messages in one chain: from 2^31 on nothing more is sent, and a new session is started
 /// (`PROTOCOL.md` section 7).
@@ -44,7 +44,10 @@ pub const MAX_NONCE: usize = 24;
 /// Bytes of the largest prelude: array head 1, generation 5, mode 1, ephemeral key 34, two prekey ids of 5, two
 /// nulls, and the initiator's chain behind a 3-byte head. A chain with a revocation in it is longer: whoever has one is
 /// named by id, and its chain is fetched (`PROTOCOL.md` section 6).
-pub const MAX_PRELUDE: usize = 1 + 5 + 1 + 34 + 5 + 5 + 1 + 1 + 3 + MAX_CERTS_BYTES;
+pub const MAX_PRELUDE: usize = 1 + 5 + 1 + 34 + 5 + 5 + PRELUDE_KEM + 3 + MAX_CERTS_BYTES;
+
+/// Bytes of a prelude's KEM fields: the key's id 5 and the ciphertext behind a 3-byte head, or two nulls.
+const PRELUDE_KEM: usize = if cfg!(feature = "pq") { 5 + 3 + KEM_CIPHERTEXT } else { 1 + 1 };
 
 /// Bytes of the largest `header_blob`: type 1, suite 1, prelude behind a 2-byte length, nonce, sealed header.
 /// A longer one is refused before any key is tried.

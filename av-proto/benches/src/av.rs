@@ -47,7 +47,7 @@ impl Devices {
         let verified = bundle.verify(self.responder.public()).expect("genuine");
         let (identity, peer) = (&self.initiator, self.responder.public());
         let parameters = Parameters { tenant: &TENANT, identity, peer, generation: 1, psk: None };
-        initiate(&parameters, &verified, rng).expect("initiates")
+        initiate(&parameters, &verified, None, rng).expect("initiates")
     }
 
     /// Makes the session that a first message asks for, and opens the message.
@@ -58,7 +58,7 @@ impl Devices {
         let parameters = Parameters { tenant: &TENANT, identity, peer, generation: 1, psk: None };
         let signed = self.prekeys.signed_secret(prelude.signed_prekey).expect("the current one");
         let one_time = prelude.one_time_prekey.and_then(|id| self.prekeys.one_time_secret(id));
-        let mut session = respond(&parameters, &prelude, signed, one_time).expect("responds");
+        let mut session = respond(&parameters, &prelude, signed, one_time, None).expect("responds");
         assert!(first.open(&mut session));
         session
     }

@@ -2,12 +2,14 @@
 //!
 //! ```text
 //! aead   XChaCha20-Poly1305, AES-256-GCM      kdf   HKDF-SHA-512, HMAC-SHA-512      mac   keyed BLAKE2b-256
+//! kem    ML-KEM-768 (feature `pq`)
 //! dh     X25519                               sign  Ed25519                          secret  bytes that are wiped
 //! ```
 
 mod aead;
 mod dh;
 mod kdf;
+mod kem;
 mod mac;
 mod secret;
 mod sign;
@@ -21,6 +23,7 @@ pub use dh::AgreementSecret;
 pub(crate) use dh::agreements_on_this_thread;
 pub use kdf::hkdf;
 pub(crate) use kdf::{chain_hmac, derive_keys};
+pub use kem::{KEM_CIPHERTEXT, KEM_KEY, KemCiphertext, KemSecret, encapsulate};
 pub use mac::{mac, verify_mac};
 pub use secret::Secret;
 pub use sign::SigningSecret;

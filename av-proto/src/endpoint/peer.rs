@@ -2,7 +2,7 @@
 
 use av_wire::layout::Reader;
 use av_wire::message::{MessageType, Prelude};
-use av_wire::{DeviceId, DevicePublic, TenantId};
+use av_wire::{DeviceId, DevicePublic, Suite, TenantId};
 use heapless::String;
 use rand_core::CryptoRng;
 
@@ -152,7 +152,7 @@ impl<A: Aead, const SKIP: usize> Peer<A, SKIP> {
             generation,
             psk: self.psk.as_ref(),
         };
-        let session = x3dh::initiate(&parameters, bundle, rng)?;
+        let session = x3dh::initiate(&parameters, bundle, None, rng)?;
         self.generation = generation;
         self.newest_prekey = signed.id;
         self.sessions.install(session, context.identity.device_id(), &self.device_id, context.now);
@@ -210,6 +210,11 @@ impl<A: Aead, const SKIP: usize> Peer<A, SKIP> {
         ciphertext: &[u8],
         out: &mut [u8],
     ) -> Result<Opened, RatchetError> {
+        // Any other suite than the one that both sides choose is refused before anything is computed or rationed.
+        let chosen = context.identity.public().suites.choose(self.device.suites);
+        if chosen.map(Suite::byte) != header_blob.get(1).copied() {
+            return Err(RatchetError::Unopened);
+        }
         self.check_initiator(prelude)?;
         let jump = prelude.generation.checked_sub(self.generation).ok_or(RatchetError::Unopened)?;
         if jump == 0 || jump > MAX_GENERATION_JUMP {
@@ -235,8 +240,8 @@ impl<A: Aead, const SKIP: usize> Peer<A, SKIP> {
             Some(id) => Some(prekeys.one_time_secret(id).ok_or(RatchetError::Unopened)?),
             None => None,
         };
-        let mut candidate: Session<A, SKIP> =
-            x3dh::respond(&parameters, prelude, signed, one_time).map_err(|_| RatchetError::Unopened)?;
+        let mut candidate: Session<A, SKIP> = x3dh::respond(&parameters, prelude, signed, one_time, None)
+            .map_err(|_| RatchetError::Unopened)?;
         let opened = candidate.decrypt(header_blob, ciphertext, out)?;
         if let Some(id) = prelude.one_time_prekey {
             prekeys.consume_one_time(id);

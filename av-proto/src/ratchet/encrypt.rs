@@ -1,5 +1,6 @@
 //! Sending: our step of the root chain when it is due, one step of the message chain, then the bytes.
 
+use av_wire::chain::MAX_CERTS_BYTES;
 use av_wire::message::{MessageType, Prelude};
 use rand_core::CryptoRng;
 
@@ -9,7 +10,7 @@ use super::place::Place;
 use super::root::{self, RootStep};
 use super::state::{Sending, SendingChain, State};
 use super::{RatchetError, chain, padding};
-use crate::crypto::{Aead, AgreementSecret, Secret, TAG};
+use crate::crypto::{Aead, AgreementSecret, KEM_CIPHERTEXT, Secret, TAG};
 use crate::limits::{MAX_CHAIN_MESSAGES, MAX_HEADER_BLOB};
 
 /// What was written: where the relay's two columns end, and what the sender keeps until the receipt.
@@ -122,6 +123,9 @@ fn write_prefix(state: &State, initiator: &[u8], out: &mut [u8]) -> Result<usize
         *head = [MessageType::Ratchet as u8, state.handshake.suite.byte()];
         return Ok(TYPE_AND_SUITE);
     };
+    if initiator.len() > MAX_CERTS_BYTES {
+        return Err(RatchetError::Length);
+    }
     *head = [MessageType::WithPrelude as u8, state.handshake.suite.byte()];
     let (len, rest) = rest.split_first_chunk_mut::<2>().ok_or(RatchetError::Length)?;
     let prelude = Prelude {
@@ -130,8 +134,8 @@ fn write_prefix(state: &State, initiator: &[u8], out: &mut [u8]) -> Result<usize
         ephemeral: pending.ephemeral,
         signed_prekey: pending.signed_prekey,
         one_time_prekey: pending.one_time_prekey,
-        kem_key: None,
-        kem_ciphertext: None,
+        kem_key: pending.kem.as_ref().map(|kem| kem.id),
+        kem_ciphertext: pending.kem.as_ref().map(|kem| kem.ciphertext.as_bytes()),
         initiator,
     };
     let written = av_wire::encode(&prelude, rest).map_err(|_| RatchetError::Length)?.len();
@@ -150,12 +154,13 @@ pub(super) fn sealed_len<A: Aead>(
         Some(pending) => {
             let ids = uint_len(pending.signed_prekey) + pending.one_time_prekey.map_or(1, uint_len);
             let head = u32::try_from(initiator_len).map(uint_len).map_err(|_| RatchetError::Length)?;
-            2 + 1 + uint_len(state.handshake.generation) + 1 + 34 + ids + 2 + head + initiator_len
+            let kem = pending.kem.as_ref().map_or(2, |kem| uint_len(kem.id) + 3 + KEM_CIPHERTEXT);
+            2 + 1 + uint_len(state.handshake.generation) + 1 + 34 + ids + kem + head + initiator_len
         }
     };
     let header_len = TYPE_AND_SUITE + prelude + A::NONCE + SEALED;
     let padded = padding::padded_len(body_len, block)?;
-    if header_len > MAX_HEADER_BLOB {
+    if (prelude > 0 && initiator_len > MAX_CERTS_BYTES) || header_len > MAX_HEADER_BLOB {
         return Err(RatchetError::Length);
     }
     padded.checked_add(header_len + TAG).ok_or(RatchetError::Length)

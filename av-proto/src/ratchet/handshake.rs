@@ -4,6 +4,7 @@ use av_wire::Suite;
 use av_wire::layout::Reader;
 
 use crate::record::codec::{CodecError, ReadRecord, Writer};
+use crate::x3dh::Agreed;
 
 /// How a session began.
 #[derive(Clone, Copy)]
@@ -20,6 +21,11 @@ impl Handshake {
     /// Bytes of the encoding in a record.
     pub(super) const LEN: usize = 32 + 1 + 4 + 1 + 1;
 
+    pub(super) const fn new(agreed: Agreed, is_initiator: bool) -> Self {
+        let Agreed { id, suite, generation, mode } = agreed;
+        Self { id, suite, generation, mode, is_initiator }
+    }
+
     pub(super) fn write(&self, writer: &mut Writer<'_>) -> Result<(), CodecError> {
         writer.bytes(&self.id)?;
         writer.u8(self.suite.byte())?;
@@ -28,11 +34,11 @@ impl Handshake {
         writer.flag(self.is_initiator)
     }
 
-    pub(super) fn read(reader: &mut Reader<'_>, suite: Suite) -> Result<Self, CodecError> {
+    /// `aead` is the suite without KEM that the reader's type is for.
+    pub(super) fn read(reader: &mut Reader<'_>, aead: Suite) -> Result<Self, CodecError> {
         let id = *reader.array()?;
-        if reader.u8()? != suite.byte() {
-            return Err(CodecError);
-        }
+        let suite = Suite::from_byte(reader.u8()?).filter(|suite| suite.without_kem() == aead);
+        let suite = suite.ok_or(CodecError)?;
         let handshake =
             Self { id, suite, generation: reader.u32()?, mode: reader.u8()?, is_initiator: reader.flag()? };
         if handshake.mode <= 1 { Ok(handshake) } else { Err(CodecError) }

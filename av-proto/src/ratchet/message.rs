@@ -1,12 +1,13 @@
 //! The public layout of a message: type(1) ‖ suite(1) ‖ [u16 ‖ prelude] ‖ nonce ‖ sealed header ‖ sealed body.
 
+use av_wire::chain::MAX_CERTS_BYTES;
 use av_wire::layout::Reader;
 use av_wire::message::{MessageType, Prelude};
 use av_wire::{Suite, limits::MAX_FRAME};
 use heapless::Vec;
 
 use super::header::SEALED;
-use crate::crypto::TAG;
+use crate::crypto::{KEM_CIPHERTEXT, TAG};
 use crate::error::RatchetError;
 use crate::limits::{MAX_HEADER_BLOB, MAX_NONCE};
 
@@ -39,8 +40,8 @@ impl<'b> HeaderBlob<'b> {
     /// Takes a header blob apart.
     ///
     /// # Errors
-    /// [`RatchetError::Malformed`] for another type, suite, length or encoding, or a prelude with KEM fields in a
-    /// suite that has none.
+    /// [`RatchetError::Malformed`] for another type, suite, length or encoding, or a prelude whose KEM fields are not
+    /// the suite's.
     pub fn parse(bytes: &'b [u8]) -> Result<Self, RatchetError> {
         if bytes.len() > MAX_HEADER_BLOB {
             return Err(RatchetError::Malformed);
@@ -56,7 +57,7 @@ impl<'b> HeaderBlob<'b> {
             _ => return Err(av_wire::DecodeError),
         };
         let suite = reader.u8()?;
-        let nonce_len = nonce_len(suite).ok_or(av_wire::DecodeError)?;
+        let known = Suite::from_byte(suite).ok_or(av_wire::DecodeError)?;
         let prelude_bytes = match kind {
             MessageType::Ratchet => &[],
             MessageType::WithPrelude => {
@@ -68,11 +69,17 @@ impl<'b> HeaderBlob<'b> {
             MessageType::Ratchet => None,
             MessageType::WithPrelude => Some(av_wire::decode::<Prelude<'_>>(prelude_bytes)?),
         };
-        if prelude.is_some_and(|prelude| prelude.kem_key.is_some() || prelude.kem_ciphertext.is_some()) {
+        let kem_fits = |prelude: Prelude<'_>| match (prelude.kem_key, prelude.kem_ciphertext) {
+            (Some(_), Some(ciphertext)) => known.has_kem() && ciphertext.len() == KEM_CIPHERTEXT,
+            (None, None) => !known.has_kem(),
+            _ => false,
+        };
+        let initiator_fits = |prelude: Prelude<'_>| prelude.initiator.len() <= MAX_CERTS_BYTES;
+        if !prelude.is_none_or(|prelude| kem_fits(prelude) && initiator_fits(prelude)) {
             return Err(av_wire::DecodeError);
         }
         let prefix_len = bytes.len() - reader.rest().len();
-        let nonce = reader.bytes(nonce_len)?;
+        let nonce = reader.bytes(nonce_len(known))?;
         let header_ct = reader.bytes(SEALED)?;
         reader.end()?;
         let prefix = bytes.get(..prefix_len).ok_or(av_wire::DecodeError)?;
@@ -80,14 +87,11 @@ impl<'b> HeaderBlob<'b> {
     }
 }
 
-/// Bytes of a nonce in a suite without KEM; `None` for a suite that is unknown.
-const fn nonce_len(suite: u8) -> Option<usize> {
-    const XCHACHA: u8 = Suite::XChaCha20Poly1305.byte();
-    const AES: u8 = Suite::Aes256Gcm.byte();
-    match suite {
-        XCHACHA => Some(MAX_NONCE),
-        AES => Some(12),
-        _ => None,
+/// Bytes of a nonce.
+const fn nonce_len(suite: Suite) -> usize {
+    match suite.without_kem() {
+        Suite::Aes256Gcm => 12,
+        _ => MAX_NONCE,
     }
 }
 

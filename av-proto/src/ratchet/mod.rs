@@ -40,4 +40,4 @@ pub use place::Place;
 pub use previous::PreviousSession;
 pub(crate) use resend::reopen;
 pub use session::Session;
-pub(crate) use state::PendingPrelude;
+pub(crate) use state::{PendingKem, PendingPrelude};

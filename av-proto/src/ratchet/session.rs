@@ -2,6 +2,7 @@
 
 use core::marker::PhantomData;
 
+use av_wire::Suite;
 use av_wire::layout::Reader;
 use rand_core::CryptoRng;
 
@@ -12,13 +13,14 @@ use super::past::PastChains;
 use super::place::Place;
 use super::receiving::Receiving;
 use super::skipped::SkippedKeys;
-use super::state::{PendingPrelude, Sending, SendingChain, State};
+use super::state::{PendingKem, PendingPrelude, Sending, SendingChain, State};
 use super::{RatchetError, root};
-use crate::crypto::{Aead, AgreementSecret, CryptoError};
+use crate::crypto::{Aead, AgreementSecret, CryptoError, XChaCha20Poly1305};
 use crate::record::codec::{CodecError, Writer};
-use crate::x3dh::SessionKeys;
+use crate::x3dh::{Agreed, SessionKeys};
 
-/// A Double Ratchet session between this device and a peer; with 16 skipped keys at most 1,280 bytes.
+/// A Double Ratchet session between this device and a peer; with 16 skipped keys at most 1,280 bytes,
+/// and with feature `pq` 1,096 more, for the KEM ciphertext that an unanswered prelude repeats.
 ///
 /// `A` is the AEAD; `SKIP` the number of message keys that are kept for messages that have not come, and the
 /// greatest number of messages that may be missing in a row.
@@ -28,15 +30,16 @@ pub struct Session<A: Aead, const SKIP: usize> {
     aead: PhantomData<fn() -> A>,
 }
 
+/// The size that is promised, held in every build: only a pending KEM ciphertext may come on top.
+const _: () = assert!(size_of::<Session<XChaCha20Poly1305, 16>>() <= 1_280 + size_of::<Option<PendingKem>>());
+
 impl<A: Aead, const SKIP: usize> Session<A, SKIP> {
     /// Bytes of the largest encoding in a record.
     pub const MAX_LEN: usize = State::MAX_LEN + SkippedKeys::<SKIP>::MAX_LEN;
 
     /// The initiator's side: it has a ratchet key of its own and can send at once.
     pub(crate) fn of_initiator(
-        id: [u8; 32],
-        generation: u32,
-        mode: u8,
+        agreed: Agreed,
         keys: &SessionKeys,
         prelude: PendingPrelude,
         signed_prekey: &[u8; 32],
@@ -46,7 +49,7 @@ impl<A: Aead, const SKIP: usize> Session<A, SKIP> {
         let step = root::step(&keys.root, &own, signed_prekey)?;
         let header = keys.initiator_header.duplicate();
         Ok(Self::new(State {
-            handshake: Handshake { id, suite: A::SUITE, generation, mode, is_initiator: true },
+            handshake: Handshake::new(agreed, true),
             root: step.root,
             sending: Sending::Chain(SendingChain { own, header, chain: step.chain, next: 0 }),
             previous: 0,
@@ -58,15 +61,9 @@ impl<A: Aead, const SKIP: usize> Session<A, SKIP> {
     }
 
     /// The responder's side: its first ratchet key is its signed prekey, until the first message has opened.
-    pub(crate) fn of_responder(
-        id: [u8; 32],
-        generation: u32,
-        mode: u8,
-        keys: &SessionKeys,
-        signed_prekey: &AgreementSecret,
-    ) -> Self {
+    pub(crate) fn of_responder(agreed: Agreed, keys: &SessionKeys, signed_prekey: &AgreementSecret) -> Self {
         Self::new(State {
-            handshake: Handshake { id, suite: A::SUITE, generation, mode, is_initiator: false },
+            handshake: Handshake::new(agreed, false),
             root: keys.root.duplicate(),
             sending: Sending::NotYet(signed_prekey.duplicate()),
             previous: 0,
@@ -182,6 +179,11 @@ impl<A: Aead, const SKIP: usize> Session<A, SKIP> {
     /// Whether this device began the session.
     pub const fn is_initiator(&self) -> bool {
         self.state.handshake.is_initiator
+    }
+
+    /// The suite that the handshake chose.
+    pub const fn suite(&self) -> Suite {
+        self.state.handshake.suite
     }
 
     /// The session's generation.

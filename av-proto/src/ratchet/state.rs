@@ -7,7 +7,7 @@ use super::fields::{count, pair, secret, write_pair};
 use super::handshake::Handshake;
 use super::past::PastChains;
 use super::receiving::Receiving;
-use crate::crypto::{AgreementSecret, Secret};
+use crate::crypto::{AgreementSecret, KEM_CIPHERTEXT, KemCiphertext, Secret};
 use crate::limits::PAST_CHAINS;
 use crate::record::codec::{CodecError, ReadRecord, Writer};
 
@@ -59,6 +59,16 @@ pub(crate) struct PendingPrelude {
     pub(crate) signed_prekey: u32,
     /// The responder's one-time prekey, if one was handed out.
     pub(crate) one_time_prekey: Option<u32>,
+    /// In suites with a KEM.
+    pub(crate) kem: Option<PendingKem>,
+}
+
+/// The KEM's part of a prelude.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct PendingKem {
+    /// The responder's KEM key.
+    pub(crate) id: u32,
+    pub(crate) ciphertext: KemCiphertext,
 }
 
 impl Sending {
@@ -80,7 +90,8 @@ impl State {
         + 32
         + Receiving::MAX_LEN
         + PastChains::<PAST_CHAINS>::MAX_LEN
-        + (1 + 32 + 4 + 1 + 4);
+        + (1 + 32 + 4 + 1 + 4 + 1)
+        + size_of::<Option<PendingKem>>();
 
     pub(super) fn write(&self, writer: &mut Writer<'_>) -> Result<(), CodecError> {
         self.handshake.write(writer)?;
@@ -96,6 +107,11 @@ impl State {
             writer.u32(prelude.signed_prekey)?;
             writer.flag(prelude.one_time_prekey.is_some())?;
             prelude.one_time_prekey.map_or(Ok(()), |id| writer.u32(id))?;
+            writer.flag(prelude.kem.is_some())?;
+            if let Some(kem) = &prelude.kem {
+                writer.u32(kem.id)?;
+                writer.bytes(kem.ciphertext.as_bytes())?;
+            }
         }
         Ok(())
     }
@@ -132,7 +148,10 @@ impl State {
             Sending::Chain(_) => is_initiator || has_received,
             Sending::Due => has_received,
         };
-        turn_fits && (self.prelude.is_none() || (is_initiator && !has_received))
+        let prelude_fits = self.prelude.as_ref().is_none_or(|prelude| {
+            is_initiator && !has_received && prelude.kem.is_some() == self.handshake.suite.has_kem()
+        });
+        turn_fits && prelude_fits
     }
 }
 
@@ -175,6 +194,12 @@ impl PendingPrelude {
             ephemeral: *reader.array()?,
             signed_prekey: reader.u32()?,
             one_time_prekey: if reader.flag()? { Some(reader.u32()?) } else { None },
+            kem: if reader.flag()? {
+                let (id, ciphertext) = (reader.u32()?, reader.bytes(KEM_CIPHERTEXT)?);
+                Some(PendingKem { id, ciphertext: KemCiphertext::from_slice(ciphertext).ok_or(CodecError)? })
+            } else {
+                None
+            },
         })
     }
 }

@@ -124,14 +124,14 @@ fn unopened_pair<A: Aead, const SKIP: usize>(seed: u64) -> (Party<A, SKIP>, Part
     let parameters =
         |identity, peer| Parameters { tenant: &TENANT, identity, peer, generation: 1, psk: None };
     let bundle = bundle(&prekeys, &agent);
-    let session = initiate(&parameters(&owner, agent.public()), &bundle, &mut rng(seed + 3));
+    let session = initiate(&parameters(&owner, agent.public()), &bundle, None, &mut rng(seed + 3));
     let mut a = Party { session: session.expect("initiates"), rng: rng(seed + 4) };
     let first = a.send(b"first");
     let prelude =
         HeaderBlob::parse(&first.header_blob).expect("parses").prelude.expect("a first message has one");
     let signed = prekeys.signed_secret(prelude.signed_prekey).expect("kept");
     let one_time = prelude.one_time_prekey.and_then(|id| prekeys.one_time_secret(id));
-    let session = respond(&parameters(&agent, owner.public()), &prelude, signed, one_time);
+    let session = respond(&parameters(&agent, owner.public()), &prelude, signed, one_time, None);
     let b = Party { session: session.expect("responds"), rng: rng(seed + 5) };
     (a, b, first)
 }

@@ -79,7 +79,7 @@ pub(super) fn handshake<A: Aead>(variant: Variant) -> Handshake<A> {
         psk: psk.as_ref(),
     };
     let mut initiator: Session<A, 16> =
-        initiate(&parameters(&a, b.public()), &bundle, &mut initiator_draws).expect("initiates");
+        initiate(&parameters(&a, b.public()), &bundle, None, &mut initiator_draws).expect("initiates");
     let drawn = initiator_draws.take();
     let ephemeral = AgreementSecret::from_bytes(&Secret::new(drawn[0].clone().try_into().expect("32 bytes")));
     let initiator_id = a.device_id().as_bytes().to_vec();
@@ -90,7 +90,7 @@ pub(super) fn handshake<A: Aead>(variant: Variant) -> Handshake<A> {
     let prelude: Prelude<'_> =
         HeaderBlob::parse(header_blob).expect("parses").prelude.expect("a first message");
     let mut responder: Session<A, 16> =
-        respond(&parameters(&b, a.public()), &prelude, &signed_secret, one_time_secret.as_ref())
+        respond(&parameters(&b, a.public()), &prelude, &signed_secret, one_time_secret.as_ref(), None)
             .expect("responds");
     assert_eq!(initiator.id(), responder.id());
     let mut opened = [0; 256];

@@ -1,5 +1,5 @@
-//! X3DH with both identity keys, and with the invite's pre-shared key while an invite lives
-//! (`PROTOCOL.md` section 6).
+//! X3DH with both identity keys, with the invite's pre-shared key while an invite lives, and with a KEM in the suites
+//! that have one (`PROTOCOL.md` section 6).
 //!
 //! ```text
 //! initiator   bundle, its own keys ──▶ initiate ──▶ Session, which puts the prelude before its messages
@@ -13,6 +13,8 @@ mod initiator;
 mod responder;
 mod transcript;
 
+#[cfg(all(test, feature = "pq"))]
+mod kem_tests;
 #[cfg(test)]
 mod tests;
 
@@ -23,7 +25,7 @@ use crate::error::X3dhError;
 use crate::keys::Identity;
 pub use initiator::initiate;
 pub use responder::respond;
-pub use transcript::{KeyOffer, Transcript};
+pub use transcript::{Encapsulation, KeyOffer, Transcript};
 
 /// What both sides know before the handshake.
 pub struct Parameters<'a> {
@@ -45,16 +47,13 @@ impl Parameters<'_> {
         if self.psk.is_some() { 1 } else { 0 }
     }
 
-    /// The suite that both sides choose, if it is the one of this build and the sides are two.
-    fn check(&self, suite: Suite) -> Result<(), X3dhError> {
+    /// The suite that both sides choose, if its AEAD is the one of this build and the sides are two.
+    fn choose(&self, aead: Suite) -> Result<Suite, X3dhError> {
         if *self.identity.public() == *self.peer {
             return Err(X3dhError::Oneself);
         }
-        if self.identity.public().suites.choose(self.peer.suites) == Some(suite) {
-            Ok(())
-        } else {
-            Err(X3dhError::Suite)
-        }
+        let chosen = self.identity.public().suites.choose(self.peer.suites);
+        chosen.filter(|suite| suite.without_kem() == aead).ok_or(X3dhError::Suite)
     }
 }
 
@@ -68,19 +67,31 @@ pub(crate) struct SessionKeys {
     pub(crate) responder_header: Secret<32>,
 }
 
-/// The four or five agreements, in the order of the specification.
+/// How the session of a handshake is named on both sides.
+#[derive(Clone, Copy)]
+pub(crate) struct Agreed {
+    /// `th`.
+    pub(crate) id: [u8; 32],
+    pub(crate) suite: Suite,
+    pub(crate) generation: u32,
+    pub(crate) mode: u8,
+}
+
+/// The four or five agreements, in the order of the specification, and the KEM's secret.
 struct Agreements {
     identities: Secret<32>,
     initiator_signed: Secret<32>,
     ephemeral_identity: Secret<32>,
     ephemeral_signed: Secret<32>,
     ephemeral_one_time: Option<Secret<32>>,
+    kem: Option<Secret<32>>,
 }
 
-/// KDF(th, 0xFF×32 ‖ agreements ‖ 0×32 for the KEM ‖ psk or 0×32, "AV1 x3dh", 96).
+/// KDF(th, 0xFF×32 ‖ agreements ‖ KEM secret or 0×32 ‖ psk or 0×32, "AV1 x3dh", 96).
 fn session_keys(transcript: &[u8; 32], agreements: &Agreements, psk: Option<&Secret<32>>) -> SessionKeys {
     let or_zeros = |secret: Option<&Secret<32>>| secret.map_or(Secret::zero(), Secret::duplicate);
-    let (one_time, psk) = (or_zeros(agreements.ephemeral_one_time.as_ref()), or_zeros(psk));
+    let (one_time, kem) = (&agreements.ephemeral_one_time, &agreements.kem);
+    let (one_time, kem, psk) = (or_zeros(one_time.as_ref()), or_zeros(kem.as_ref()), or_zeros(psk));
     let [root, initiator_header, responder_header] = derive_keys(
         transcript,
         &[
@@ -90,7 +101,7 @@ fn session_keys(transcript: &[u8; 32], agreements: &Agreements, psk: Option<&Sec
             agreements.ephemeral_identity.expose(),
             agreements.ephemeral_signed.expose(),
             one_time.expose(),
-            &[0; 32],
+            kem.expose(),
             psk.expose(),
         ],
         av_wire::labels::kdf::X3DH,

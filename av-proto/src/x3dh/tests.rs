@@ -41,7 +41,7 @@ impl Scene {
     }
 
     fn initiate(&self, mode: u8, bundle: &VerifiedBundle) -> Small {
-        initiate(&self.of(&self.a, &self.b, mode), bundle, &mut rng(5)).expect("initiates")
+        initiate(&self.of(&self.a, &self.b, mode), bundle, None, &mut rng(5)).expect("initiates")
     }
 
     fn bundle(&self, with_one_time: bool) -> VerifiedBundle {
@@ -92,7 +92,8 @@ fn both_sides_agree_in_both_modes_with_and_without_a_one_time_key() {
 
         let parameters = scene.of(&scene.b, &scene.a, mode);
         let mut b: Small =
-            respond(&parameters, &prelude, scene.signed(), scene.one_time(with_one_time)).expect("responds");
+            respond(&parameters, &prelude, scene.signed(), scene.one_time(with_one_time), None)
+                .expect("responds");
         assert_eq!((b.id(), b.generation(), b.mode(), b.is_initiator()), (a.id(), 1, mode, false));
         assert_eq!(b.receiving_chains(), 0);
         assert_eq!(receive(&mut b, &first).expect("opens"), b"hello");
@@ -153,6 +154,7 @@ fn the_session_keys_are_hkdf_of_all_agreements() {
             &prelude,
             scene.signed(),
             scene.one_time(with_one_time),
+            None,
         )
         .expect("responds");
         let agree =
@@ -185,7 +187,7 @@ fn any_field_that_differs_fails_the_first_message() {
         let parameters = || scene.of(&scene.b, &scene.a, mode);
         let attempt =
             |parameters: &Parameters<'_>, prelude: &Prelude<'_>, signed: &AgreementSecret, one_time| {
-                let mut b: Small = respond(parameters, prelude, signed, one_time).map_err(|_| ())?;
+                let mut b: Small = respond(parameters, prelude, signed, one_time, None).map_err(|_| ())?;
                 receive(&mut b, &first).map_err(|_| ())
             };
         let one_time = scene.one_time(true);
@@ -247,7 +249,7 @@ fn contradictions_are_refused_before_any_agreement() {
     let one_time = scene.one_time(true);
     let before = crate::crypto::agreements_on_this_thread();
     let refusal = |parameters: &Parameters<'_>, prelude: &Prelude<'_>, one_time: Option<&AgreementSecret>| {
-        respond::<XChaCha20Poly1305, 16>(parameters, prelude, scene.signed(), one_time).err()
+        respond::<XChaCha20Poly1305, 16>(parameters, prelude, scene.signed(), one_time, None).err()
     };
     let parameters = || scene.of(&scene.b, &scene.a, 0);
     let contradictions = [
@@ -267,7 +269,7 @@ fn contradictions_are_refused_before_any_agreement() {
     let foreign = DevicePublic { suites: Suite::Aes256Gcm.alone(), ..*scene.a.public() };
     let no_suite = Parameters { peer: &foreign, ..parameters() };
     assert_eq!(refusal(&no_suite, &genuine, one_time), Some(X3dhError::Suite));
-    let initiated = initiate::<XChaCha20Poly1305, 16>(&no_suite, &scene.bundle(true), &mut rng(5));
+    let initiated = initiate::<XChaCha20Poly1305, 16>(&no_suite, &scene.bundle(true), None, &mut rng(5));
     assert_eq!(initiated.err(), Some(X3dhError::Suite));
     assert_eq!(crate::crypto::agreements_on_this_thread(), before);
 }
@@ -292,24 +294,25 @@ fn keys_of_small_order_are_refused_at_every_agreement() {
     for key in low {
         let peer = DevicePublic { agreement_key: key, ..*scene.b.public() };
         let parameters = Parameters { peer: &peer, ..scene.of(&scene.a, &scene.b, 0) };
-        let initiated = initiate::<XChaCha20Poly1305, 16>(&parameters, &scene.bundle(true), &mut rng(5));
+        let initiated =
+            initiate::<XChaCha20Poly1305, 16>(&parameters, &scene.bundle(true), None, &mut rng(5));
         assert_eq!(initiated.err(), Some(X3dhError::Agreement), "the responder's agreement key");
 
         for kind in [PrekeyKind::Signed, PrekeyKind::OneTime] {
             let bundle = with_key(&scene, kind, key);
             let initiated: Result<Small, _> =
-                initiate(&scene.of(&scene.a, &scene.b, 0), &bundle, &mut rng(5));
+                initiate(&scene.of(&scene.a, &scene.b, 0), &bundle, None, &mut rng(5));
             assert_eq!(initiated.err(), Some(X3dhError::Agreement), "{kind:?}");
         }
 
         let one_time = scene.one_time(true);
         let prelude = Prelude { ephemeral: key, ..genuine };
         let responded: Result<Small, _> =
-            respond(&scene.of(&scene.b, &scene.a, 0), &prelude, scene.signed(), one_time);
+            respond(&scene.of(&scene.b, &scene.a, 0), &prelude, scene.signed(), one_time, None);
         assert_eq!(responded.err(), Some(X3dhError::Agreement), "the ephemeral key");
         let peer = DevicePublic { agreement_key: key, ..*scene.a.public() };
         let parameters = Parameters { peer: &peer, ..scene.of(&scene.b, &scene.a, 0) };
-        let responded: Result<Small, _> = respond(&parameters, &genuine, scene.signed(), one_time);
+        let responded: Result<Small, _> = respond(&parameters, &genuine, scene.signed(), one_time, None);
         assert_eq!(responded.err(), Some(X3dhError::Agreement), "the initiator's agreement key");
     }
 }
@@ -333,8 +336,8 @@ fn two_sessions_of_the_same_pair_have_nothing_in_common() {
     let scene = Scene::new();
     let parameters = scene.of(&scene.a, &scene.b, 0);
     let bundle = bundle(&scene.prekeys, &scene.b);
-    let mut one: Small = initiate(&parameters, &bundle, &mut rng(5)).expect("initiates");
-    let mut two: Small = initiate(&parameters, &bundle, &mut rng(6)).expect("initiates");
+    let mut one: Small = initiate(&parameters, &bundle, None, &mut rng(5)).expect("initiates");
+    let mut two: Small = initiate(&parameters, &bundle, None, &mut rng(6)).expect("initiates");
     assert_ne!(one.id(), two.id());
     let (one, two) = (send(&mut one, 7, b"id", b"same"), send(&mut two, 7, b"id", b"same"));
     assert_ne!(one.1, two.1);
@@ -357,6 +360,7 @@ fn transcripts_of_different_values_differ() {
         ephemeral: &key,
         signed: KeyOffer { id: 1, key: &key },
         one_time: None,
+        kem: None,
     };
     let variants = [
         base,

@@ -89,6 +89,100 @@ impl SignedPrekey {
     }
 }
 
+/// Bytes of an ML-KEM-768 encapsulation key.
+pub const KEM_KEY: usize = 1_184;
+
+/// Bytes of an ML-KEM-768 ciphertext.
+pub const KEM_CIPHERTEXT: usize = 1_088;
+
+/// Bytes of a KEM prekey's record.
+pub const KEM_RECORD: usize = 1 + 4 + 8 + KEM_KEY;
+
+/// What a KEM prekey is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum KemPrekeyKind {
+    /// ML-KEM-768, handed out when no one-time key is left; rotated with the signed prekey.
+    LastResort = 2,
+    /// ML-KEM-768, handed out once.
+    OneTime = 3,
+}
+
+/// A KEM prekey record, kind(1) ‖ id(u32) ‖ created_at(u64, s) ‖ key(1,184), with its device's signature over
+/// device_id ‖ record, as received. 1,197 bytes that stay in the frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SignedKemPrekey<'b> {
+    /// The record.
+    pub record: &'b [u8],
+    /// Over device_id ‖ record.
+    pub signature: Signature,
+}
+
+/// A KEM prekey whose signature was verified; there is no other way to make one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KemPrekey<'b> {
+    kind: KemPrekeyKind,
+    id: u32,
+    created_at: u64,
+    key: &'b [u8; KEM_KEY],
+}
+
+impl<'b> KemPrekey<'b> {
+    /// Writes a record.
+    pub fn write(kind: KemPrekeyKind, id: u32, created_at: u64, key: &[u8; KEM_KEY]) -> [u8; KEM_RECORD] {
+        crate::layout::concat(&[&[kind as u8], &id.to_be_bytes(), &created_at.to_be_bytes(), key])
+    }
+
+    /// What it is for.
+    pub const fn kind(&self) -> KemPrekeyKind {
+        self.kind
+    }
+
+    /// Never used for another key of its device, of whatever kind.
+    pub const fn id(&self) -> u32 {
+        self.id
+    }
+
+    /// Seconds since 1970 by the device's clock; 0 when it has none.
+    pub const fn created_at(&self) -> u64 {
+        self.created_at
+    }
+
+    /// The encapsulation key.
+    pub const fn key(&self) -> &'b [u8; KEM_KEY] {
+        self.key
+    }
+}
+
+impl<'b> SignedKemPrekey<'b> {
+    /// Verifies the signature; the only way to a [`KemPrekey`].
+    ///
+    /// # Errors
+    /// [`InvalidSignature`], also for a malformed record.
+    pub fn verify(&self, device: &DevicePublic) -> Result<KemPrekey<'b>, InvalidSignature> {
+        let id: DeviceId = device.device_id();
+        verify(
+            &device.identity_key,
+            SignaturePurpose::Prekey,
+            &[id.as_bytes(), self.record],
+            &self.signature,
+        )?;
+        let read = || -> Result<_, DecodeError> {
+            let mut reader = Reader::new(self.record);
+            let kind = match reader.u8()? {
+                2 => KemPrekeyKind::LastResort,
+                3 => KemPrekeyKind::OneTime,
+                _ => return Err(DecodeError),
+            };
+            let (id, created_at) = (reader.u32()?, reader.u64()?);
+            let prekey = KemPrekey { kind, id, created_at, key: reader.array()? };
+            reader.end()?;
+            Ok(prekey)
+        };
+        read().map_err(|_| InvalidSignature)
+    }
+}
+
 array! {
     /// What an initiator needs of a responder: its signed prekey and, while there are any, a one-time prekey.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]

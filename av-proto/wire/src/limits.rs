@@ -28,6 +28,9 @@ pub const MAX_KEEP: usize = 64;
 /// Bytes of the largest signed body: a revocation with [`MAX_KEEP`] kept certificates takes 1,091.
 pub const MAX_SIGNED_BODY: usize = 1_120;
 
+/// Bytes of the largest `x` in Sign(k, tag, x): a KEM prekey's record of 1,197 behind its device's id.
+pub const MAX_SIGNED: usize = 1_213;
+
 /// Bytes of an origin such as `wss://relay.example.org:8443`; a DNS name has at most 253.
 pub const MAX_ORIGIN: usize = 280;
 

@@ -46,15 +46,48 @@ pub enum Suite {
     XChaCha20Poly1305 = 0x01,
     /// AES-256-GCM, no KEM.
     Aes256Gcm = 0x02,
+    /// XChaCha20-Poly1305, and ML-KEM-768 in the handshake.
+    XChaCha20Poly1305MlKem768 = 0x11,
+    /// AES-256-GCM, and ML-KEM-768 in the handshake.
+    Aes256GcmMlKem768 = 0x12,
 }
 
 impl Suite {
     /// Strongest first: the order in which an initiator chooses.
-    pub const BY_STRENGTH: [Self; 2] = [Self::XChaCha20Poly1305, Self::Aes256Gcm];
+    pub const BY_STRENGTH: [Self; 4] =
+        [Self::XChaCha20Poly1305MlKem768, Self::Aes256GcmMlKem768, Self::XChaCha20Poly1305, Self::Aes256Gcm];
 
     /// Its byte on the wire.
     pub const fn byte(self) -> u8 {
         self as u8
+    }
+
+    /// The suite of a byte on the wire, if it is one.
+    pub fn from_byte(byte: u8) -> Option<Self> {
+        Self::BY_STRENGTH.into_iter().find(|suite| suite.byte() == byte)
+    }
+
+    /// Whether a KEM is part of its handshake.
+    pub const fn has_kem(self) -> bool {
+        matches!(self, Self::XChaCha20Poly1305MlKem768 | Self::Aes256GcmMlKem768)
+    }
+
+    /// The suite with the same AEAD and a KEM.
+    #[must_use]
+    pub const fn with_kem(self) -> Self {
+        match self {
+            Self::XChaCha20Poly1305 | Self::XChaCha20Poly1305MlKem768 => Self::XChaCha20Poly1305MlKem768,
+            Self::Aes256Gcm | Self::Aes256GcmMlKem768 => Self::Aes256GcmMlKem768,
+        }
+    }
+
+    /// The suite with the same AEAD and no KEM.
+    #[must_use]
+    pub const fn without_kem(self) -> Self {
+        match self {
+            Self::XChaCha20Poly1305 | Self::XChaCha20Poly1305MlKem768 => Self::XChaCha20Poly1305,
+            Self::Aes256Gcm | Self::Aes256GcmMlKem768 => Self::Aes256Gcm,
+        }
     }
 
     /// The set that holds only this suite.
@@ -62,6 +95,8 @@ impl Suite {
         Suites(match self {
             Self::XChaCha20Poly1305 => 1 << 0,
             Self::Aes256Gcm => 1 << 1,
+            Self::XChaCha20Poly1305MlKem768 => 1 << 2,
+            Self::Aes256GcmMlKem768 => 1 << 3,
         })
     }
 }
@@ -84,6 +119,12 @@ impl Suites {
     /// Its bits.
     pub const fn bits(self) -> u32 {
         self.0
+    }
+
+    /// The set with this suite too.
+    #[must_use]
+    pub const fn and(self, suite: Suite) -> Self {
+        Self(self.0 | suite.alone().0)
     }
 
     /// Whether it holds this suite.

@@ -5,7 +5,7 @@ use ed25519_dalek::ed25519::signature::MultipartVerifier;
 
 use crate::cbor::{Decode, DecodeError, Decoder, Encode, EncodeError, Encoder, array, codes};
 use crate::labels::SignaturePurpose;
-use crate::limits::MAX_SIGNED_BODY;
+use crate::limits::{MAX_SIGNED, MAX_SIGNED_BODY};
 
 /// 64 bytes: an Ed25519 signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,13 +60,13 @@ pub fn signed_message(purpose: SignaturePurpose, parts: &[&[u8]]) -> Result<Sign
 /// The pieces of what `Sign(k, tag, x)` covers, where they stand: a microcontroller has no kilobyte for a copy.
 ///
 /// # Errors
-/// [`InvalidSignature`] when `x` is longer than [`MAX_SIGNED_BODY`] or in more than 8 pieces.
+/// [`InvalidSignature`] when `x` is longer than [`MAX_SIGNED`] or in more than 8 pieces.
 pub fn signed_parts<'p>(
     purpose: SignaturePurpose,
     parts: &[&'p [u8]],
 ) -> Result<heapless::Vec<&'p [u8], { 3 + MAX_PARTS }>, InvalidSignature> {
     let length = parts.iter().try_fold(0_usize, |sum, part| sum.checked_add(part.len()));
-    if length.is_none_or(|length| length > MAX_SIGNED_BODY) {
+    if length.is_none_or(|length| length > MAX_SIGNED) {
         return Err(InvalidSignature);
     }
     let head: [&[u8]; 3] = [b"AV1 ", purpose.tag(), &[0]];

@@ -5,8 +5,8 @@ use av_wire::layout::Reader;
 use super::{Party, confirmed, pair, unopened_pair};
 use crate::crypto::XChaCha20Poly1305;
 use crate::limits::MAX_CHAIN_MESSAGES;
-use crate::ratchet::Session;
 use crate::ratchet::state::{Sending, State};
+use crate::ratchet::{PendingKem, Session};
 
 type Small = Party<XChaCha20Poly1305, 16>;
 
@@ -38,7 +38,7 @@ fn the_largest_record_is_as_large_as_promised() {
     }
     b.send(b"in a sending chain");
     let (_, unconfirmed): (Small, Small) = pair(1);
-    let prelude = 32 + 4 + 1 + 4;
+    let prelude = 32 + 4 + 1 + 4 + 1 + size_of::<Option<PendingKem>>();
     assert_eq!(b.record().len() + prelude, Session::<XChaCha20Poly1305, 16>::MAX_LEN);
     assert!(unconfirmed.record().len() < b.record().len());
 }

@@ -96,7 +96,8 @@ fn a_session_has_the_bytes_of_an_independent_implementation() {
 
     let (mut a_random, mut b_random) = (Counted(0x00), Counted(0x80));
     let mut a_session: Small =
-        initiate(&parameters(&tenant, &a, b.public(), &psk), &bundle, &mut a_random).expect("initiates");
+        initiate(&parameters(&tenant, &a, b.public(), &psk), &bundle, None, &mut a_random)
+            .expect("initiates");
     assert_eq!(*a_session.id(), key("th"));
 
     let mut out = [0; 512];
@@ -115,7 +116,8 @@ fn a_session_has_the_bytes_of_an_independent_implementation() {
     let prelude: Prelude<'_> =
         HeaderBlob::parse(&messages[0].0).expect("parses").prelude.expect("a first message");
     let parameters = parameters(&tenant, &b, a.public(), &psk);
-    let mut b_session: Small = respond(&parameters, &prelude, &signed, Some(&one_time)).expect("responds");
+    let mut b_session: Small =
+        respond(&parameters, &prelude, &signed, Some(&one_time), None).expect("responds");
     assert_eq!(*b_session.id(), key("th"));
     let receive = |session: &mut Small, message: &(Vec<u8>, Vec<u8>)| {
         let mut out = [0; 512];

@@ -65,8 +65,15 @@ fn roles_and_suites_have_their_bytes() {
         assert_eq!(Role::from_byte(role.byte()), Ok(role));
         assert_eq!(super::samples::encoded(&role), [role.byte()]);
     }
-    assert_eq!(Suite::BY_STRENGTH.map(Suite::byte), [0x01, 0x02]);
-    assert_eq!(Suite::BY_STRENGTH.map(|suite| suite.alone().bits()), [0b01, 0b10]);
+    assert_eq!(Suite::BY_STRENGTH.map(Suite::byte), [0x11, 0x12, 0x01, 0x02]);
+    assert_eq!(Suite::BY_STRENGTH.map(|suite| suite.alone().bits()), [0b0100, 0b1000, 0b01, 0b10]);
+    for suite in Suite::BY_STRENGTH {
+        assert_eq!(Suite::from_byte(suite.byte()), Some(suite));
+        assert_eq!(suite.has_kem(), suite.byte() & 0x10 != 0);
+        assert_eq!(suite.with_kem().byte(), suite.byte() | 0x10);
+        assert_eq!(suite.without_kem().byte(), suite.byte() & 0x0f);
+    }
+    assert_eq!([0x00, 0x03, 0x10, 0x13, 0xff].map(Suite::from_byte), [None; 5]);
 }
 
 #[test]
@@ -76,7 +83,8 @@ fn both_sides_choose_the_strongest_suite_that_both_have() {
     assert_eq!(both.choose(both), Some(Suite::XChaCha20Poly1305));
     assert_eq!(both.choose(aes), Some(Suite::Aes256Gcm));
     assert_eq!(xchacha.choose(aes), None);
-    assert_eq!(post_quantum.choose(all), None, "this version speaks none of them");
+    assert_eq!(post_quantum.choose(all), Some(Suite::XChaCha20Poly1305MlKem768));
+    assert_eq!(post_quantum.choose(both), None);
     for one in sets {
         for other in sets {
             assert_eq!(one.choose(other), other.choose(one));
