@@ -7,6 +7,7 @@
 mod enrollment;
 mod identity;
 mod invite;
+mod link;
 mod ratchet;
 mod record;
 mod x3dh;
