@@ -1,6 +1,7 @@
 //! Two endpoints and the post office: the main job, crashes at every output, and hostile frames.
 
 mod crash;
+mod crowd;
 mod enrollment;
 mod hostile;
 mod link;
@@ -9,6 +10,7 @@ mod prekeys;
 mod records;
 mod secrets;
 mod sessions;
+mod working_set;
 
 use std::collections::{BTreeMap, BTreeSet};
 
