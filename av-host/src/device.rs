@@ -5,11 +5,14 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use av_proto::wire::{DeviceId, Fingerprint, Origin, Role};
-use av_proto::{EndpointError, HostEndpoint, OutboxId, PeerView, Phase, RecordKey, Seal, Standing};
+use av_proto::{
+    EndpointError, HostEndpoint, OutboxId, PeerView, Phase, RecordKey, RecordKind, Seal, Standing,
+};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::clock::Clock;
-use crate::driver::{Command, Driver, Inputs};
+use crate::directory::{Directory, Inputs, MOST_PEERS};
+use crate::driver::{Command, Driver};
 use crate::error::Error;
 use crate::keystore::Unlock;
 use crate::notice::{Message, Notice};
@@ -22,6 +25,7 @@ const COMMANDS: usize = 16;
 pub struct StoredDevice {
     store: Store,
     endpoint: Box<HostEndpoint>,
+    directory: Directory,
 }
 
 /// A device that keeps itself connected. Dropping it stops it; [`Device::close`] also waits for the end.
@@ -88,6 +92,13 @@ impl From<PeerView> for Peer {
     }
 }
 
+/// An endpoint that lends what its memory does not hold.
+fn empty_endpoint() -> Box<HostEndpoint> {
+    let mut endpoint = Box::new(HostEndpoint::new());
+    endpoint.keep_peers(MOST_PEERS);
+    endpoint
+}
+
 impl StoredDevice {
     /// Makes empty state.
     ///
@@ -95,7 +106,7 @@ impl StoredDevice {
     /// [`StoreError`]; then there is no new state.
     pub fn create(directory: &Path, unlock: &Unlock) -> Result<Self, StoreError> {
         let store = Store::create(directory, unlock)?;
-        Ok(Self { store, endpoint: Box::new(HostEndpoint::new()) })
+        Ok(Self { store, endpoint: empty_endpoint(), directory: Directory::default() })
     }
 
     /// Opens existing state.
@@ -105,14 +116,22 @@ impl StoredDevice {
     pub fn open(directory: &Path, unlock: &Unlock) -> Result<Self, StoreError> {
         let inspection = Store::inspect(directory, unlock)?;
         let seal = Seal::new(*inspection.key().expose());
-        let mut endpoint = Box::new(HostEndpoint::new());
+        let (mut endpoint, mut directory) = (empty_endpoint(), Directory::default());
         let now = Clock::new().now();
-        inspection.restore(|key, sealed| {
-            let key = RecordKey::from_bytes(&key).ok_or("it holds a record of an unknown kind".to_owned())?;
-            endpoint.restore(now, &seal, key, sealed).map(|_| ()).map_err(|error| error.to_string())
-        })?;
+        // Peers last, so that those with work to do are in memory from the start.
+        for peers in [false, true] {
+            inspection.restore(|key, sealed| {
+                let key = RecordKey::from_bytes(&key).ok_or("it holds a record of an unknown kind")?;
+                if (key.kind == RecordKind::Peer) == peers {
+                    let peer =
+                        endpoint.restore(now, &seal, key, sealed).map_err(|error| error.to_string())?;
+                    peer.map(|peer| directory.note(peer));
+                }
+                Ok::<(), String>(())
+            })?;
+        }
         endpoint.resume().map_err(|error| inspection.damaged(error))?;
-        Ok(Self { store: inspection.accept()?, endpoint })
+        Ok(Self { store: inspection.accept()?, endpoint, directory })
     }
 
     /// The endpoint, for its views and for the first commands of its life.
@@ -122,7 +141,7 @@ impl StoredDevice {
 
     /// The peers that this device knows.
     pub fn peers(&self) -> Vec<Peer> {
-        self.endpoint.peers().map(Peer::from).collect()
+        self.directory.peers()
     }
 
     /// Starts the device: it connects to the relay that it was founded or enrolled at, and stays connected.
@@ -134,7 +153,7 @@ impl StoredDevice {
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Error::Thread)?;
         let (commands, receiver) = mpsc::channel(COMMANDS);
-        let (driver, notices) = Driver::new(self.store, self.endpoint, origin, receiver);
+        let (driver, notices) = Driver::new(self.store, self.endpoint, self.directory, origin, receiver);
         let thread = std::thread::Builder::new()
             .name("av-device".to_owned())
             .spawn(move || runtime.block_on(driver.run()))
@@ -176,8 +195,7 @@ impl Device {
     /// # Errors
     /// [`Error::Send`]: the message was not taken. [`Error::Stopped`].
     pub async fn send(&self, peer: DeviceId, payload: Vec<u8>) -> Result<OutboxId, Error> {
-        let sent = self.command(move |d| d.endpoint.send(d.rng, &peer, &payload)).await?;
-        Ok(sent?)
+        Ok(self.command(move |d| d.feed(|endpoint, _, rng| endpoint.send(rng, &peer, &payload))).await???)
     }
 
     /// The application is done with a message.
@@ -195,8 +213,9 @@ impl Device {
     /// [`Error::Send`]: neither was done, and the message is still to be confirmed. [`Error::Stopped`].
     pub async fn answer(&self, message: &Message, payload: Vec<u8>) -> Result<OutboxId, Error> {
         let ticket = Arc::clone(&message.ticket);
-        let sent = self.command(move |d| d.endpoint.answer(d.rng, &ticket, &payload)).await?;
-        Ok(sent?)
+        Ok(self
+            .command(move |d| d.feed(|endpoint, _, rng| endpoint.answer(rng, &ticket, &payload)))
+            .await???)
     }
 
     /// The peers that this device knows.
@@ -204,7 +223,7 @@ impl Device {
     /// # Errors
     /// [`Error::Stopped`].
     pub async fn peers(&self) -> Result<Vec<Peer>, Error> {
-        self.command(|d| d.endpoint.peers().map(Peer::from).collect()).await
+        self.command(|d| d.directory.peers()).await
     }
 
     /// Who this device is; `None` before it was founded or began to enroll.

@@ -14,13 +14,14 @@ use std::sync::Arc;
 use av_proto::wire::Origin;
 use av_proto::{Channel, ConnectionError, Event, HostEndpoint, Output, PersistError, RecordChange, Seal};
 use getrandom::SysRng;
-use rand_core::{CryptoRng, UnwrapErr};
+use rand_core::UnwrapErr;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 use tokio_tungstenite::tungstenite::Bytes;
 
 use crate::clock::Clock;
+use crate::directory::{Directory, Inputs};
 use crate::error::Error;
 use crate::notice::{Message, Notice};
 use crate::store::Store;
@@ -35,13 +36,6 @@ const LONGEST_PATIENCE: u32 = 15 * 60;
 /// A command: runs on the endpoint, and returns what reports its outcome once that is stored.
 pub(crate) type Command = Box<dyn FnOnce(&mut Inputs<'_>) -> Box<dyn FnOnce() + Send> + Send>;
 
-/// What a command can use.
-pub(crate) struct Inputs<'d> {
-    pub(crate) endpoint: &'d mut HostEndpoint,
-    pub(crate) now: av_proto::Now,
-    pub(crate) rng: &'d mut dyn CryptoRng,
-}
-
 /// The connection, or the way to one.
 enum Connection {
     /// Not wanted before this instant.
@@ -55,6 +49,7 @@ enum Connection {
 
 pub(crate) struct Driver {
     endpoint: Box<HostEndpoint>,
+    directory: Directory,
     store: Store,
     seal: Seal,
     /// getrandom's generator fails only on a machine without one, where there is nothing that could go on.
@@ -86,6 +81,7 @@ impl Driver {
     pub(crate) fn new(
         store: Store,
         endpoint: Box<HostEndpoint>,
+        directory: Directory,
         origin: Origin,
         commands: mpsc::Receiver<Command>,
     ) -> (Self, mpsc::Receiver<Notice>) {
@@ -93,6 +89,7 @@ impl Driver {
         let seal = Seal::new(*store.key().expose());
         let driver = Self {
             endpoint,
+            directory,
             store,
             seal,
             rng: UnwrapErr(SysRng),
@@ -130,7 +127,12 @@ impl Driver {
         let now = self.clock.now();
         match input {
             Input::Frame(frame) => {
-                let received = self.endpoint.receive(now, &mut self.rng, &frame);
+                let received =
+                    match self.inputs().feed(|endpoint, now, rng| endpoint.receive(now, rng, &frame)) {
+                        // The relay still has it: by the next connection there is less to do.
+                        Err(Error::Busy) => Err(ConnectionError::RetryAfter(0)),
+                        fed => fed?,
+                    };
                 // What the endpoint had to say about the frame is stored and sent before the connection ends.
                 self.drain()?;
                 if let Err(error) = received {
@@ -159,8 +161,7 @@ impl Driver {
                 self.notify(Notice::Disconnected(error));
             }
             Input::Command(command) => {
-                let rng = &mut self.rng;
-                let report = command(&mut Inputs { endpoint: &mut self.endpoint, now, rng });
+                let report = command(&mut self.inputs());
                 self.drain()?;
                 report();
             }
@@ -173,6 +174,17 @@ impl Driver {
         self.drain()
     }
 
+    fn inputs(&mut self) -> Inputs<'_> {
+        Inputs {
+            endpoint: &mut self.endpoint,
+            now: self.clock.now(),
+            rng: &mut self.rng,
+            directory: &self.directory,
+            store: &self.store,
+            seal: &self.seal,
+        }
+    }
+
     /// Step 2: until the endpoint is idle.
     fn drain(&mut self) -> Result<(), Error> {
         let now = self.clock.now();
@@ -180,11 +192,14 @@ impl Driver {
         while let Some(output) = self.endpoint.poll(now) {
             match output {
                 Output::Persist(mut persist) => {
-                    let (seal, rng) = (&self.seal, &mut self.rng);
+                    let (seal, rng, directory) = (&self.seal, &mut self.rng, &mut self.directory);
                     self.store.commit(|batch| {
                         let written = persist.write(seal, rng, |change| match change {
                             RecordChange::Put(key, sealed) => batch.put(key.to_bytes(), sealed),
-                            RecordChange::Delete(key) => batch.delete(key.to_bytes()),
+                            RecordChange::Delete(key) => {
+                                directory.forget(key);
+                                batch.delete(key.to_bytes())
+                            }
                         });
                         match written {
                             Ok(()) => Ok(()),
@@ -193,6 +208,7 @@ impl Driver {
                         }
                     })?;
                     persist.stored();
+                    self.endpoint.peers().for_each(|peer| self.directory.note(peer));
                 }
                 Output::Transmit(frame) => {
                     if let Connection::Open(link) = &self.connection

@@ -23,6 +23,9 @@ pub enum Error {
     /// A request that cannot be approved.
     #[error(transparent)]
     Approve(#[from] ApproveError),
+    /// Every peer in memory has work to do, and another one was needed.
+    #[error("too many peers have work to do at once; try again")]
+    Busy,
     /// The state is not one of an agent.
     #[error("this is an owner's device; an agent needs a state directory of its own")]
     NotAgent,

@@ -33,6 +33,7 @@
 mod agent;
 mod clock;
 mod device;
+mod directory;
 mod driver;
 mod error;
 pub mod files;

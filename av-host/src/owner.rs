@@ -92,7 +92,10 @@ impl Owner {
     /// # Errors
     /// [`Error::Approve`], [`Error::Stopped`].
     pub async fn approve(&self, device: DeviceId) -> Result<(), Error> {
-        Ok(self.device.command(move |d| d.endpoint.approve(d.now, d.rng, &device)).await??)
+        Ok(self
+            .device
+            .command(move |d| d.feed(|endpoint, now, rng| endpoint.approve(now, rng, &device)))
+            .await???)
     }
 
     /// Rejects a request, for good.
@@ -108,7 +111,10 @@ impl Owner {
     /// # Errors
     /// [`Error::Command`], [`Error::Stopped`].
     pub async fn revoke(&self, device: DeviceId) -> Result<(), Error> {
-        Ok(self.device.command(move |d| d.endpoint.state(d.now, &device, Verdict::Revoked)).await??)
+        Ok(self
+            .device
+            .command(move |d| d.feed(|endpoint, now, _| endpoint.state(now, &device, Verdict::Revoked)))
+            .await???)
     }
 
     /// Holds a peer until it is resumed.
@@ -116,7 +122,10 @@ impl Owner {
     /// # Errors
     /// [`Error::Command`], [`Error::Stopped`].
     pub async fn suspend(&self, device: DeviceId) -> Result<(), Error> {
-        Ok(self.device.command(move |d| d.endpoint.state(d.now, &device, Verdict::Suspended)).await??)
+        Ok(self
+            .device
+            .command(move |d| d.feed(|endpoint, now, _| endpoint.state(now, &device, Verdict::Suspended)))
+            .await???)
     }
 
     /// Lifts this owner's suspension.
@@ -124,7 +133,10 @@ impl Owner {
     /// # Errors
     /// [`Error::Command`], [`Error::Stopped`].
     pub async fn resume(&self, device: DeviceId) -> Result<(), Error> {
-        Ok(self.device.command(move |d| d.endpoint.state(d.now, &device, Verdict::Resumed)).await??)
+        Ok(self
+            .device
+            .command(move |d| d.feed(|endpoint, now, _| endpoint.state(now, &device, Verdict::Resumed)))
+            .await???)
     }
 
     /// Stops the device and waits until its state is closed.

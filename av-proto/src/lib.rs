@@ -58,9 +58,9 @@ pub struct Now {
     pub wall: u64,
 }
 
-/// A host's endpoint: 16 peers, 32 skipped keys a session, 16 frames out, 8 messages in, frames up to 8,064 bytes.
+/// A host's endpoint: 64 peers in memory, 32 skipped keys a session, 16 frames out, 8 messages in, frames up to 8,064 bytes.
 /// About 350 KiB: box it.
-pub type HostEndpoint = Endpoint<XChaCha20Poly1305, 16, 32, 16, 8, 8_192>;
+pub type HostEndpoint = Endpoint<XChaCha20Poly1305, 64, 32, 16, 8, 8_192>;
 
 /// A microcontroller's endpoint: 2 peers, 16 skipped keys a session, 4 frames out, 2 messages in, frames up to
 /// 4,096 bytes.

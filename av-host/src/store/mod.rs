@@ -188,6 +188,24 @@ impl Store {
         .or_else(|error| outcome.and(Err(error)))
     }
 
+    /// One sealed record.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`], also when it is not there.
+    pub fn record(&self, key: [u8; 3]) -> Result<Vec<u8>, StoreError> {
+        let read = || -> Result<Option<Vec<u8>>, redb::Error> {
+            let records = self.database.begin_read()?.open_table(RECORDS)?;
+            Ok(records.get(key)?.map(|sealed| sealed.value().to_vec()))
+        };
+        let sealed = read().map_err(|error| self.damaged(error))?;
+        sealed.ok_or_else(|| self.damaged("a record is missing"))
+    }
+
+    /// The error for state whose records do not fit together.
+    pub fn damaged(&self, detail: impl ToString) -> StoreError {
+        StoreError::damaged(&self.path, detail)
+    }
+
     fn write(
         &self,
         fill: impl FnOnce(&redb::WriteTransaction) -> Result<(), redb::Error>,
@@ -231,7 +249,7 @@ impl Inspection {
 
     /// The error for state whose records do not fit together.
     pub fn damaged(&self, detail: impl ToString) -> StoreError {
-        StoreError::damaged(&self.store.path, detail)
+        self.store.damaged(detail)
     }
 
     /// Takes the state into use: what opening it had to repair is written now.

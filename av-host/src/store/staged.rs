@@ -11,8 +11,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use redb::StorageBackend;
 
-/// Bytes: the largest state file that is opened. A device's state is below one megabyte; a hundred times that is
-/// not this program's file, and reading it into memory would harm the machine.
+/// Bytes: the largest state file that is opened. A device with 10,000 peers has some 50 MB; a file much larger is not
+/// this program's, and reading it into memory would harm the machine.
 const MAX_FILE: u64 = 128 << 20;
 
 #[derive(Debug)]

@@ -11,6 +11,10 @@
 //! out: no ciphertext leaves before the state that made it is durable, so no crash uses a message key twice; and no
 //! message is acknowledged before the application confirmed it.
 //!
+//! All peers are in memory, unless the driver keeps more of them ([`Endpoint::keep_peers`]). Then an input about a peer
+//! that is not in memory changes nothing and fails with `NeedPeer`: the driver lends it ([`Endpoint::lend`]) and
+//! feeds the input again.
+//!
 //! ```text
 //! receive ─▶ owner │ device │ peer ─▶ slots ─▶ poll ─▶ Persist ─▶ Event ─▶ Transmit ─▶ Deliver ─▶ Timer
 //! commands ─▶ send │ owner ────────────┘
