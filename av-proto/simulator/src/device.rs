@@ -55,6 +55,8 @@ struct Backup {
 /// One simulated device.
 pub struct Device {
     pub(crate) machine: Box<dyn Machine>,
+    capacity: Capacity,
+    seed: u64,
     pub(crate) rng: ChaCha20Rng,
     seal: Seal,
     store: Store,
@@ -79,6 +81,8 @@ impl Device {
         key.split_at_mut(8).0.copy_from_slice(&seed.to_be_bytes());
         Self {
             machine: capacity.machine(),
+            capacity,
+            seed,
             // Its own generator, and never rolled back: what the operating system gives is not in the store.
             rng: ChaCha20Rng::seed_from_u64(seed),
             seal: Seal::new(key),
@@ -93,6 +97,18 @@ impl Device {
             rolled_back: false,
             id: None,
         }
+    }
+
+    /// Another device with this one's store, and a generator of its own.
+    pub(crate) fn fork(&self, clock: u64) -> Result<Self, Violation> {
+        let mut fork = Self::new(self.seed, self.capacity);
+        fork.rng = ChaCha20Rng::seed_from_u64(!self.seed);
+        fork.store = self.store.clone();
+        fork.settled = self.settled.clone();
+        fork.id = self.id;
+        fork.restart(clock)?;
+        fork.back_up();
+        Ok(fork)
     }
 
     pub(crate) const fn now(&self, clock: u64) -> Now {
@@ -201,21 +217,28 @@ impl Device {
         self.machine.records().into_iter().map(|(key, record)| (key.to_bytes(), record)).collect()
     }
 
-    /// The store holds exactly what memory holds; asked of a device that has nothing left to say.
-    pub(crate) fn check_store(&mut self) -> Result<(), Violation> {
-        // Generation and mark stand before the content of a stored record.
-        const HEAD: usize = 16;
+    /// Every record in the store, opened.
+    pub(crate) fn stored(&self) -> Result<BTreeMap<[u8; 3], Vec<u8>>, Violation> {
         let mut stored = BTreeMap::new();
         for (bytes, sealed) in &self.store {
             let key = RecordKey::from_bytes(bytes).ok_or_else(|| Violation::new("a record of no kind"))?;
             let mut out = vec![0; sealed.len()];
             let record = self.seal.open(key, sealed, &mut out);
             let record = record.map_err(|_| Violation::new("a stored record does not open"))?;
-            stored.insert(*bytes, record.get(HEAD..).unwrap_or_default().to_vec());
+            stored.insert(*bytes, record.to_vec());
         }
+        Ok(stored)
+    }
+
+    /// The store holds exactly what memory holds; asked of a device that has nothing left to say.
+    pub(crate) fn check_store(&mut self) -> Result<(), Violation> {
+        // Generation and mark stand before the content of a stored record.
+        const HEAD: usize = 16;
+        let stored = self.stored()?;
         let memory = self.records();
+        let content = |key: &[u8; 3]| stored.get(key).and_then(|record| record.get(HEAD..));
         let keys: BTreeSet<_> = stored.keys().chain(memory.keys()).copied().collect();
-        match keys.into_iter().find(|key| stored.get(key) != memory.get(key)) {
+        match keys.into_iter().find(|key| content(key) != memory.get(key).map(Vec::as_slice)) {
             Some(key) => Err(Violation::new(format!("record {key:?} differs between memory and store"))),
             None => Ok(()),
         }

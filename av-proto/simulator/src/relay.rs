@@ -176,6 +176,36 @@ impl Relay {
         }
     }
 
+    /// The same database, and nothing in flight.
+    pub(crate) fn fork(&self) -> Self {
+        Self {
+            tenant: self.tenant,
+            founder: self.founder,
+            epoch: self.epoch,
+            nonces: self.nonces,
+            accounts: self.accounts.clone(),
+            requests: self.requests.clone(),
+            grants: self.grants.clone(),
+            certs: self.certs.clone(),
+            lines: self.lines.iter().map(|_| Line::default()).collect(),
+            staged: self.staged.clone(),
+            held: self.held.clone(),
+            archive: self.archive.clone(),
+            backup: self.backup.clone(),
+        }
+    }
+
+    /// Changes a bit of the next answer to a device; whether there was one.
+    pub(crate) fn garble(&mut self, line: usize, byte: usize, bit: usize) -> bool {
+        let Some(down) = self.lines.get_mut(line).and_then(|line| line.down.front_mut()) else {
+            return false;
+        };
+        let place = byte % down.frame.len().max(1);
+        down.frame.iter_mut().skip(place).take(1).for_each(|byte| *byte ^= 1 << (bit % 8));
+        down.made_up = true;
+        true
+    }
+
     /// Puts a frame that the relay made up behind what is in flight.
     pub(crate) fn inject(&mut self, line: usize, frame: Vec<u8>) {
         if let Some(line) = self.lines.get_mut(line).filter(|line| line.open) {

@@ -22,6 +22,10 @@ const TRACE: usize = 120;
 /// Outputs that a device may have for one input before it counts as a storm.
 const STORM: usize = 500;
 
+fn origin() -> Result<Origin, Violation> {
+    Origin::parse("wss://relay.example").map_err(|_| Violation::new("the origin"))
+}
+
 /// A tenant's devices on one network. The first is the founding owner; it invites the others.
 pub struct World {
     devices: Vec<Device>,
@@ -39,6 +43,8 @@ pub struct World {
     over: BTreeSet<Vec<u8>>,
     /// … unless it had rejected them: a copy may then come at a better time.
     rejected: BTreeSet<Vec<u8>>,
+    /// The first frame of each kind that went to the relay (`true`) or to a device, by its first bytes.
+    frames: BTreeMap<(bool, Vec<u8>), Vec<u8>>,
     /// How often each thing was done, so that a test can see that it was.
     done: BTreeMap<&'static str, u64>,
 }
@@ -73,73 +79,149 @@ impl World {
             in_hand: None,
             over: BTreeSet::new(),
             rejected: BTreeSet::new(),
+            frames: BTreeMap::new(),
             done: BTreeMap::new(),
         }
     }
 
+    /// As [`Self::new`], but the others have only just been invited, and nothing that they say has arrived.
+    ///
+    /// # Errors
+    /// [`Violation`] when not even that works.
+    pub fn invited(seed: u64, capacities: &[Capacity], manners: Manners) -> Result<Self, Violation> {
+        let mut world = Self::unconnected(seed, capacities);
+        let begun =
+            world.found().and_then(|()| (1..capacities.len()).try_for_each(|index| world.invite(index)));
+        begun.map_err(|violation| violation.after(world.trace.drain(..)))?;
+        world.manners = manners;
+        Ok(world)
+    }
+
+    /// Another world that begins where this one is at rest: the same stores, fresh processes, nothing in flight.
+    ///
+    /// # Errors
+    /// [`Violation`] when a store cannot be read.
+    pub fn fork(&self) -> Result<Self, Violation> {
+        watch::begin();
+        let devices: Result<Vec<_>, _> = self.devices.iter().map(|device| device.fork(self.clock)).collect();
+        Ok(Self {
+            devices: devices?,
+            relay: self.relay.fork(),
+            ledger: Ledger::default(),
+            manners: self.manners,
+            clock: self.clock,
+            trace: VecDeque::new(),
+            deceived: vec![false; self.devices.len()],
+            in_hand: None,
+            over: BTreeSet::new(),
+            rejected: BTreeSet::new(),
+            frames: BTreeMap::new(),
+            done: BTreeMap::new(),
+        })
+    }
+
     fn set_up(&mut self) -> Result<(), Violation> {
-        let origin = Origin::parse("wss://relay.example").map_err(|_| Violation::new("the origin"))?;
-        for index in 0..self.devices.len() {
-            if index == 0 {
-                let now = self.devices.first().map(|owner| owner.now(self.clock));
-                let owner = self.devices.first_mut().zip(now);
-                let (owner, now) = owner.ok_or_else(|| Violation::new("a world without devices"))?;
-                let founded = owner.machine.found(now, &mut owner.rng, &origin);
-                founded.map_err(|error| Violation::new(format!("found: {error}")))?;
-            } else {
-                self.enroll(index, &origin)?;
-            }
+        self.found()?;
+        for index in 1..self.devices.len() {
+            self.invite(index)?;
             self.run()?;
-            let device = self.device(index)?;
-            if device.machine.phase() != Phase::Active {
-                return Err(Violation::new(format!("device {index} did not become active")));
-            }
-            device.id = device.machine.device_id();
+            self.list_pending()?;
+            self.run()?;
         }
+        self.check_active()?;
         self.relay.back_up();
         self.devices.iter_mut().for_each(Device::back_up);
         Ok(())
     }
 
-    fn enroll(&mut self, index: usize, origin: &Origin) -> Result<(), Violation> {
-        const MINUTES: u32 = 10 * 60;
-        let clock = self.clock;
+    fn found(&mut self) -> Result<(), Violation> {
+        let (clock, origin) = (self.clock, origin()?);
+        let owner = self.device(0)?;
+        let now = owner.now(clock);
+        let founded = owner.machine.found(now, &mut owner.rng, &origin);
+        founded.map_err(|error| Violation::new(format!("found: {error}")))?;
+        owner.id = owner.machine.device_id();
+        self.run().map(drop)
+    }
+
+    /// The owner invites a device, which begins to enroll and stores that.
+    fn invite(&mut self, index: usize) -> Result<(), Violation> {
+        const WEEK: u32 = 7 * 24 * 3_600;
+        let (clock, origin) = (self.clock, origin()?);
         let owner = self.device(0)?;
         let (now, inviter) = (owner.now(clock), owner.id);
-        let invite = owner.machine.create_invite(now, &mut owner.rng, Role::Agent, MINUTES);
+        let invite = owner.machine.create_invite(now, &mut owner.rng, Role::Agent, WEEK);
         let invite = invite.map_err(|error| Violation::new(format!("create_invite: {error}")))?;
         self.run()?;
         let agent = self.device(index)?;
-        let options = EnrollOptions {
-            origin,
-            link_key: None,
-            inviter,
-            role: Role::Agent,
-            name: "agent",
-            platform: "sim",
-        };
-        let now = agent.now(clock);
+        let (now, role) = (agent.now(clock), Role::Agent);
+        let origin = &origin;
+        let options = EnrollOptions { origin, link_key: None, inviter, role, name: "agent", platform: "sim" };
         let enrolled = agent.machine.enroll(now, &mut agent.rng, &invite, &options);
         enrolled.map_err(|error| Violation::new(format!("enroll: {error}")))?;
-        self.run()?;
-        let owner = self.device(0)?;
-        owner.machine.list_pending().map_err(|error| Violation::new(format!("list_pending: {error}")))?;
-        self.run().map(drop)
+        agent.id = agent.machine.device_id();
+        self.drain(index).map(drop)
+    }
+
+    /// The owner asks who waits.
+    fn list_pending(&mut self) -> Result<(), Violation> {
+        let listed = self.device(0)?.machine.list_pending();
+        listed.map_err(|error| Violation::new(format!("list_pending: {error}")))
+    }
+
+    fn check_active(&self) -> Result<(), Violation> {
+        match self.devices.iter().position(|device| device.machine.phase() != Phase::Active) {
+            Some(index) => Err(Violation::new(format!("device {index} did not become active"))),
+            None => Ok(()),
+        }
+    }
+
+    /// Whoever is somebody's peer was invited.
+    fn check_peers(&self) -> Result<(), Violation> {
+        let is_ours = |id: &DeviceId| self.devices.iter().any(|device| device.id == Some(*id));
+        let stranger = |device: &Device| device.machine.peer_ids().iter().any(|id| !is_ours(id));
+        match self.devices.iter().position(stranger) {
+            Some(index) => Err(Violation::new(format!("device {index} has a peer that nobody invited"))),
+            None => Ok(()),
+        }
     }
 
     /// What this world does with an event beside noting it.
     fn told(&mut self, index: usize, event: &Event) -> Result<(), Violation> {
         match event {
             Event::EnrollmentRequest(view) if view.verdict == RequestVerdict::TagVerified => {
+                if self.index_of(&view.device_id).is_none() {
+                    return Err(Violation::new("a request verified that no invited device made"));
+                }
                 let clock = self.clock;
                 let owner = self.device(index)?;
                 let now = owner.now(clock);
-                let approved = owner.machine.approve(now, &mut owner.rng, &view.device_id);
-                approved.map_err(|error| Violation::new(format!("approve: {error}")))
+                // Approved before, or no room just now: whether the device becomes active is seen at rest.
+                let _ = owner.machine.approve(now, &mut owner.rng, &view.device_id);
+                Ok(())
             }
             Event::ConnectionSilent => self.disconnect(index, 0),
             _ => Ok(()),
         }
+    }
+
+    fn sample(&mut self, to_relay: bool, frame: &[u8]) {
+        // Array head and the frame's number: one byte, and one or two.
+        let kind = frame.get(..3).unwrap_or(frame).to_vec();
+        self.frames.entry((to_relay, kind)).or_insert_with(|| frame.to_vec());
+    }
+
+    /// One frame of each kind that went to the relay, or to a device: a fuzzer's seeds.
+    pub fn frames(&self, to_relay: bool) -> impl Iterator<Item = &[u8]> {
+        self.frames.iter().filter(move |((way, _), _)| *way == to_relay).map(|(_, frame)| &frame[..])
+    }
+
+    /// Every record of a device as its store has it, opened: a fuzzer's seeds.
+    ///
+    /// # Errors
+    /// [`Violation`] when there is no such device, or its store cannot be read.
+    pub fn stored(&mut self, index: usize) -> Result<BTreeMap<[u8; 3], Vec<u8>>, Violation> {
+        self.device(index)?.stored()
     }
 
     fn device(&mut self, index: usize) -> Result<&mut Device, Violation> {

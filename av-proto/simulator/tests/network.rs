@@ -1,13 +1,17 @@
 //! Devices of different sizes on a rude network come to rest with nothing left over (`PROTOCOL.md` section 8).
 
-use av_simulator::{Capacity, Choices, Fate, Manners, World, on_a_large_stack};
+use av_simulator::{Capacity, Choices, Fate, Manners, Violation, World, on_a_large_stack};
 
 /// Enough for a few hundred messages and dozens of each fault.
 const SEED_STEPS: usize = 1_500;
 
 /// Runs one seed; on a violation the seed and the last steps are printed.
 fn play(seed: u64, capacities: &[Capacity], manners: Manners, steps: usize) -> World {
-    let played = World::new(seed, capacities, manners).and_then(|mut world| {
+    finish(seed, World::new(seed, capacities, manners), steps)
+}
+
+fn finish(seed: u64, begun: Result<World, Violation>, steps: usize) -> World {
+    let played = begun.and_then(|mut world| {
         let mut choices = Choices::seeded(seed);
         for _ in 0..steps {
             world.step(&mut choices)?;
@@ -15,7 +19,7 @@ fn play(seed: u64, capacities: &[Capacity], manners: Manners, steps: usize) -> W
         world.rest()?;
         Ok(world)
     });
-    played.unwrap_or_else(|violation| panic!("seed {seed}, {capacities:?}: {violation}"))
+    played.unwrap_or_else(|violation| panic!("seed {seed}: {violation}"))
 }
 
 #[test]
@@ -57,11 +61,27 @@ fn devices_and_relay_come_back_from_backups() {
 }
 
 #[test]
-fn a_large_device_and_a_small_one() -> Result<(), av_simulator::Violation> {
+fn a_large_device_and_a_small_one() -> Result<(), Violation> {
     on_a_large_stack(|| {
         for seed in 300..303 {
             play(seed, &[Capacity::Large, Capacity::Small], Manners::RUDE, 1_000);
         }
         Ok(())
     })
+}
+
+#[test]
+fn an_invited_device_becomes_active_whatever_honest_networks_do() {
+    for seed in 400..424 {
+        let begun =
+            World::invited(seed, &[Capacity::Host, Capacity::Small, Capacity::Small], Manners::FAULTY);
+        finish(seed, begun, 600);
+    }
+}
+
+#[test]
+fn nobody_is_a_peer_who_was_not_invited() {
+    for seed in 450..474 {
+        finish(seed, World::invited(seed, &[Capacity::Host, Capacity::Small], Manners::RUDE), 600);
+    }
 }

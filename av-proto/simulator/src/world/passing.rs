@@ -95,6 +95,7 @@ impl World {
             self.count("frame");
         }
         self.note(format!("{index} transmits {name}"));
+        self.sample(true, &frame);
         self.relay.send(index, frame);
         Ok(())
     }
@@ -147,6 +148,9 @@ impl World {
         let now = device.now(clock);
         let received = device.machine.receive(now, &mut device.rng, &down.frame);
         self.note(format!("{index} receives {}: {received:?}", describe(&down)));
+        if !down.made_up {
+            self.sample(false, &down.frame);
+        }
         if let Some(before) = before {
             self.check_forged(index, &down, received, &before)?;
         }

@@ -188,7 +188,13 @@ impl World {
     }
 
     fn inject(&mut self, index: usize, choices: &mut Choices<'_>) -> Result<(), Violation> {
-        let frame = match choices.below(4) {
+        let frame = match choices.below(6) {
+            4 | 5 => {
+                if self.relay.garble(index, choices.below(256), choices.below(8)) {
+                    self.count("garble");
+                }
+                return Ok(());
+            }
             0 => {
                 let len = choices.below(64);
                 choices.noise(len)

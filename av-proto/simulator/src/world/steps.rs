@@ -44,6 +44,7 @@ impl World {
             Ok(calm) => self.calm(index, calm, choices),
             Err(rude) => self.rude(index, rude, choices),
         };
+        let stepped = stepped.and_then(|()| self.check_peers());
         stepped.map_err(|violation| violation.after(self.trace.iter().cloned()))
     }
 
@@ -84,6 +85,9 @@ impl World {
 
     /// The application sends a message, short, or now and then as long as a microcontroller takes.
     pub(super) fn say(&mut self, index: usize, choices: &mut Choices<'_>) -> Result<(), Violation> {
+        if index == 0 && self.check_active().is_err() {
+            return self.list_pending().or(Ok(()));
+        }
         let peers = self.device(index)?.machine.peer_ids();
         let Some(peer) = choices.one_of(&peers).copied() else { return Ok(()) };
         let len = if choices.chance(20) { 3_500 } else { choices.below(120) };
