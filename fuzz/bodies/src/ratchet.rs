@@ -175,7 +175,7 @@ fn ends() -> Option<(End, End)> {
     let prekeys = Prekeys::<1>::generate(&mut rng, 0);
     let bundle = prekeys.bundle(&b).ok()?.verify(b.public()).ok()?;
     let parameters = Parameters { tenant: &tenant, identity: &a, peer: b.public(), generation: 1, psk: None };
-    let mut initiator = End::new(initiate(&parameters, &bundle, &mut rng).ok()?, 1);
+    let mut initiator = End::new(initiate(&parameters, &bundle, None, &mut rng).ok()?, 1);
     initiator.model.sending = Some((0, 0, 0));
     initiator.send();
     let first = initiator.sent.first()?;
@@ -183,7 +183,7 @@ fn ends() -> Option<(End, End)> {
     let parameters = Parameters { tenant: &tenant, identity: &b, peer: a.public(), generation: 1, psk: None };
     let signed = prekeys.signed_secret(prelude.signed_prekey)?;
     let one_time = prelude.one_time_prekey.and_then(|id| prekeys.one_time_secret(id));
-    let responder = End::new(respond(&parameters, &prelude, signed, one_time).ok()?, 2);
+    let responder = End::new(respond(&parameters, &prelude, signed, one_time, None).ok()?, 2);
     Some((initiator, responder))
 }
 

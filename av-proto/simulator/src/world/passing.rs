@@ -1,13 +1,13 @@
 //! One output of a device, one frame to it: where the promises that hold at every moment are checked.
 
 use av_proto::wire::decode;
-use av_proto::wire::frame::ToRelay;
+use av_proto::wire::frame::{ToDevice, ToRelay};
 use av_proto::{ConnectionError, Event};
 
 use super::{STORM, World};
 use crate::device::{Did, StoreMood};
 use crate::ledger::{Fate, Violation};
-use crate::relay::{Content, Down};
+use crate::relay::{Content, Down, to_bytes};
 use crate::watch;
 
 impl World {
@@ -133,8 +133,10 @@ impl World {
         self.relay.commit();
         let Some(down) = self.relay.fetch(index)? else { return Ok(false) };
         let is_forged = down.made_up || matches!(down.content, Some(Content::Message { genuine: false, .. }));
-        // What a batch that waits for its commit would change is not the frame's doing.
+        // What a batch that waits for its commit would change is not the frame's doing, nor what time has made due.
         let before = if is_forged {
+            self.drain(index)?;
+            self.ping(index)?;
             self.drain(index)?;
             Some(self.device(index)?.records())
         } else {
@@ -155,6 +157,16 @@ impl World {
             self.check_forged(index, &down, received, &before)?;
         }
         self.judge(index, &down, received)
+    }
+
+    /// The relay asks whether the device is there: a frame that says nothing.
+    fn ping(&mut self, index: usize) -> Result<(), Violation> {
+        let clock = self.clock;
+        let device = self.device(index)?;
+        let now = device.now(clock);
+        // Without a connection there is nobody to ask.
+        let _ = device.machine.receive(now, &mut device.rng, &to_bytes(&ToDevice::Ping)?);
+        Ok(())
     }
 
     /// An honest relay breaks no rule; from any other a device may part.
