@@ -1,9 +1,10 @@
 use av_wire::bundle::{Prekey, PrekeyKind};
 use av_wire::layout::Reader;
 use av_wire::{Role, Suite};
+use sha2::{Digest, Sha512};
 
 use super::{Identity, Prekeys};
-use crate::crypto::XChaCha20Poly1305;
+use crate::crypto::{AgreementSecret, Secret, XChaCha20Poly1305};
 use crate::test_support::{bundle, identity, rng, written};
 
 fn stored(identity: &Identity) -> std::vec::Vec<u8> {
@@ -20,6 +21,20 @@ fn an_identity_names_its_own_keys() {
     assert_eq!(*identity.fingerprint(), public.fingerprint());
     assert_eq!(*identity.device_id(), public.device_id());
     assert_eq!((public.role, public.max_message), (Role::Agent, 4_096));
+}
+
+/// No key serves two algorithms: the agreement key is none of the ways to make one of the signing key.
+#[test]
+fn the_two_identity_keys_have_nothing_to_do_with_each_other() {
+    let identity = identity::<XChaCha20Poly1305>(1, Role::Agent);
+    let (seed, agreement) = (*identity.signing().seed(), identity.agreement().expose());
+    let expanded = Sha512::digest(seed);
+    for of_the_seed in [&seed[..], &expanded[..32], &expanded[32..]] {
+        assert_ne!(of_the_seed, agreement);
+        let of_the_seed =
+            AgreementSecret::from_bytes(&Secret::new(of_the_seed.try_into().expect("32 bytes")));
+        assert_ne!(of_the_seed.public(), identity.agreement().public());
+    }
 }
 
 #[test]

@@ -11,6 +11,7 @@ mod injective;
 mod kept;
 mod labels;
 mod limits;
+mod many_eddsas;
 mod origins;
 mod posted;
 mod samples;

