@@ -4,14 +4,13 @@ use std::path::Path;
 
 use av_proto::wire::{Origin, Role};
 use av_proto::{EnrollOptions, InviteText, InviteUrl};
-use getrandom::SysRng;
-use rand_core::UnwrapErr;
 
 use crate::clock::Clock;
 use crate::device::{Device, StoredDevice};
 use crate::error::Error;
 use crate::keystore::Unlock;
 use crate::notice::{Message, Notice};
+use crate::randomness::randomness;
 
 /// A running agent's device.
 pub struct Agent {
@@ -34,7 +33,7 @@ impl Agent {
             platform: &platform,
         };
         let now = Clock::new().now();
-        stored.endpoint().enroll(now, &mut UnwrapErr(SysRng), &invite.token, &options)?;
+        stored.endpoint().enroll(now, &mut randomness()?, &invite.token, &options)?;
         Ok(Self { device: stored.start()? })
     }
 

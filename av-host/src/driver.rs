@@ -13,8 +13,7 @@ use std::sync::Arc;
 
 use av_proto::wire::Origin;
 use av_proto::{Channel, ConnectionError, Event, HostEndpoint, Output, PersistError, RecordChange, Seal};
-use getrandom::SysRng;
-use rand_core::UnwrapErr;
+use rand_core::CryptoRng;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
@@ -24,6 +23,7 @@ use crate::clock::Clock;
 use crate::directory::{Directory, Inputs};
 use crate::error::Error;
 use crate::notice::{Message, Notice};
+use crate::randomness::randomness;
 use crate::store::Store;
 use crate::transport::{Backoff, Link, TransportError};
 
@@ -52,8 +52,6 @@ pub(crate) struct Driver {
     directory: Directory,
     store: Store,
     seal: Seal,
-    /// getrandom's generator fails only on a machine without one, where there is nothing that could go on.
-    rng: UnwrapErr<SysRng>,
     clock: Clock,
     origin: Origin,
     connection: Connection,
@@ -92,7 +90,6 @@ impl Driver {
             directory,
             store,
             seal,
-            rng: UnwrapErr(SysRng),
             clock: Clock::new(),
             origin,
             connection: Connection::Waiting(Instant::now()),
@@ -127,12 +124,13 @@ impl Driver {
         let now = self.clock.now();
         match input {
             Input::Frame(frame) => {
-                let received =
-                    match self.inputs().feed(|endpoint, now, rng| endpoint.receive(now, rng, &frame)) {
-                        // The relay still has it: by the next connection there is less to do.
-                        Err(Error::Busy) => Err(ConnectionError::RetryAfter(0)),
-                        fed => fed?,
-                    };
+                let mut rng = randomness()?;
+                let mut inputs = self.inputs(&mut rng);
+                let received = match inputs.feed(|endpoint, now, rng| endpoint.receive(now, rng, &frame)) {
+                    // The relay still has it: by the next connection there is less to do.
+                    Err(Error::Busy) => Err(ConnectionError::RetryAfter(0)),
+                    fed => fed?,
+                };
                 // What the endpoint had to say about the frame is stored and sent before the connection ends.
                 self.drain()?;
                 if let Err(error) = received {
@@ -161,7 +159,7 @@ impl Driver {
                 self.notify(Notice::Disconnected(error));
             }
             Input::Command(command) => {
-                let report = command(&mut self.inputs());
+                let report = command(&mut self.inputs(&mut randomness()?));
                 self.drain()?;
                 report();
             }
@@ -174,11 +172,11 @@ impl Driver {
         self.drain()
     }
 
-    fn inputs(&mut self) -> Inputs<'_> {
+    fn inputs<'d>(&'d mut self, rng: &'d mut dyn CryptoRng) -> Inputs<'d> {
         Inputs {
             endpoint: &mut self.endpoint,
             now: self.clock.now(),
-            rng: &mut self.rng,
+            rng,
             directory: &self.directory,
             store: &self.store,
             seal: &self.seal,
@@ -192,7 +190,7 @@ impl Driver {
         while let Some(output) = self.endpoint.poll(now) {
             match output {
                 Output::Persist(mut persist) => {
-                    let (seal, rng, directory) = (&self.seal, &mut self.rng, &mut self.directory);
+                    let (seal, rng, directory) = (&self.seal, &mut randomness()?, &mut self.directory);
                     self.store.commit(|batch| {
                         let written = persist.write(seal, rng, |change| match change {
                             RecordChange::Put(key, sealed) => batch.put(key.to_bytes(), sealed),

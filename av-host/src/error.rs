@@ -32,6 +32,9 @@ pub enum Error {
     /// The device stopped; [`Device::close`](crate::Device::close) says why.
     #[error("the device stopped")]
     Stopped,
+    /// The operating system gave no randomness. What was to be done with it was not begun.
+    #[error("the operating system gives no randomness: {0}")]
+    Randomness(getrandom::Error),
     /// The operating system gave no thread for the device.
     #[error("cannot start the device's thread: {0}")]
     Thread(std::io::Error),

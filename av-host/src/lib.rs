@@ -40,6 +40,7 @@ pub mod files;
 pub mod keystore;
 mod notice;
 mod owner;
+mod randomness;
 pub mod store;
 pub mod transport;
 

@@ -6,13 +6,12 @@ use av_proto::invite::InviteKeys;
 use av_proto::wire::statement::Verdict;
 use av_proto::wire::{DeviceId, LookupHash, Origin, Role};
 use av_proto::{EndpointError, InviteText, RecoveryKey};
-use getrandom::SysRng;
-use rand_core::UnwrapErr;
 
 use crate::clock::Clock;
 use crate::device::{Device, StoredDevice};
 use crate::error::Error;
 use crate::keystore::Unlock;
+use crate::randomness::randomness;
 
 /// A running owner's device.
 pub struct Owner {
@@ -33,7 +32,7 @@ impl Owner {
         keep: impl FnOnce(&RecoveryKey) -> Result<(), E>,
     ) -> Result<Self, E> {
         let now = Clock::new().now();
-        let found = stored.endpoint().found(now, &mut UnwrapErr(SysRng), origin, None, name);
+        let found = stored.endpoint().found(now, &mut randomness()?, origin, None, name);
         keep(&found.map_err(Error::from)?)?;
         Ok(Self { device: stored.start()? })
     }

@@ -38,7 +38,7 @@ pub mod x3dh;
 
 pub use av_link as link;
 pub use av_wire as wire;
-pub use crypto::{Aead, XChaCha20Poly1305};
+pub use crypto::{Aead, Drbg, XChaCha20Poly1305};
 pub use endpoint::{
     ApproveError, Channel, ConnectionError, Delivery, EndReason, Endpoint, EndpointError, EnrollOptions,
     Event, LendError, OutboxId, Output, PeerRecord, PeerView, Persist, PersistError, Phase, RequestVerdict,

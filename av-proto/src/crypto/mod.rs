@@ -4,10 +4,12 @@
 //! aead   XChaCha20-Poly1305, AES-256-GCM      kdf   HKDF-SHA-512, HMAC-SHA-512      mac   keyed BLAKE2b-256
 //! kem    ML-KEM-768 (feature `pq`)
 //! dh     X25519                               sign  Ed25519                          secret  bytes that are wiped
+//! drbg   randomness for one input
 //! ```
 
 mod aead;
 mod dh;
+mod drbg;
 mod kdf;
 mod kem;
 mod mac;
@@ -21,6 +23,7 @@ pub use aead::{Aead, TAG, XChaCha20Poly1305};
 pub use dh::AgreementSecret;
 #[cfg(test)]
 pub(crate) use dh::agreements_on_this_thread;
+pub use drbg::Drbg;
 pub use kdf::hkdf;
 pub(crate) use kdf::{chain_hmac, derive_keys};
 pub use kem::{KEM_CIPHERTEXT, KEM_KEY, KemCiphertext, KemSecret, encapsulate};
