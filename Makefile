@@ -35,7 +35,7 @@ size:
 	@.ci/size
 
 vectors:
-	@BLESS=1 cargo test -p av-proto --lib vectors::
+	@BLESS=1 cargo test -p av-proto --lib -- vectors:: golden::
 
 model:
 	@.ci/model

@@ -9,6 +9,8 @@ mod seal;
 mod tests;
 
 pub(crate) use head::{Head, Tally};
+#[cfg(test)]
+pub(crate) use seal::VERSION;
 pub use seal::{Seal, SealError};
 
 /// Bytes that a stored record is longer than its content: generation, mark and seal.

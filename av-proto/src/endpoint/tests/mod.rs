@@ -3,6 +3,7 @@
 mod crash;
 mod crowd;
 mod enrollment;
+mod golden;
 mod hostile;
 mod link;
 mod main_job;

@@ -18,7 +18,7 @@ fn restored(device: &Device, store: &Store) -> Result<(), RestoreError> {
 }
 
 /// A world in which the owner holds every kind of record: a frame waits, and so does a message.
-fn with_every_kind() -> World {
+pub(super) fn with_every_kind() -> World {
     let mut world = World::talking();
     world.owner.confirms = false;
     let (owner, agent) = (world.owner.id(), world.agent.id());
