@@ -59,7 +59,7 @@ pub struct Now {
 }
 
 /// A host's endpoint: 64 peers in memory, 32 skipped keys a session, 16 frames out, 8 messages in, frames up to 8,064 bytes.
-/// About 350 KiB: box it.
+/// About 460 KiB: box it.
 pub type HostEndpoint = Endpoint<XChaCha20Poly1305, 64, 32, 16, 8, 8_192>;
 
 /// A microcontroller's endpoint: 2 peers, 16 skipped keys a session, 4 frames out, 2 messages in, frames up to
