@@ -6,7 +6,8 @@ use rand_core::CryptoRng;
 use crate::crypto::Secret;
 use crate::error::CryptoError;
 
-#[cfg(all(test, feature = "pq"))]
+#[cfg(test)]
+#[cfg(feature = "pq")]
 mod tests;
 
 #[cfg(feature = "pq")]

@@ -13,7 +13,8 @@ mod initiator;
 mod responder;
 mod transcript;
 
-#[cfg(all(test, feature = "pq"))]
+#[cfg(test)]
+#[cfg(feature = "pq")]
 mod kem_tests;
 #[cfg(test)]
 mod tests;

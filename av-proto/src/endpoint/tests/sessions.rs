@@ -12,11 +12,11 @@ use crate::{Now, RecordKind};
 
 /// The call for prekeys that a device made.
 fn call(device: &Device) -> u32 {
-    let calls = device.sent.iter().rev().filter_map(|frame| match av_wire::decode(frame) {
+    let mut calls = device.sent.iter().rev().filter_map(|frame| match av_wire::decode(frame) {
         Ok(ToRelay::FetchBundle { request, .. }) => Some(request),
         _ => None,
     });
-    calls.last().expect("it asked")
+    calls.next().expect("it asked")
 }
 
 /// The agent's prekeys as a relay would hand them out.
