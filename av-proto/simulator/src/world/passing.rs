@@ -88,10 +88,12 @@ impl World {
                 format!("Ack {sequence}")
             }
             Ok(ToRelay::Ping) => "Ping".to_string(),
+            Ok(ToRelay::Enroll { .. }) => "Enroll".to_string(),
             Ok(_) => "a call".to_string(),
             Err(_) => return Err(Violation::new("a device made a frame that is not AV/1")),
         };
-        if name != "Ping" {
+        // A device that nobody approves asks again on every connection, and is at rest.
+        if name != "Ping" && name != "Enroll" {
             self.count("frame");
         }
         self.note(format!("{index} transmits {name}"));
@@ -130,7 +132,6 @@ impl World {
 
     /// Passes the next frame to a device; whether there was one.
     pub(super) fn deliver(&mut self, index: usize) -> Result<bool, Violation> {
-        self.relay.commit();
         let Some(down) = self.relay.fetch(index)? else { return Ok(false) };
         let is_forged = down.made_up || matches!(down.content, Some(Content::Message { genuine: false, .. }));
         // What a batch that waits for its commit would change is not the frame's doing, nor what time has made due.

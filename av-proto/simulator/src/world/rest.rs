@@ -74,6 +74,7 @@ impl World {
             let mut moved = false;
             let held = std::mem::take(&mut self.relay.held);
             self.relay.staged.extend(held);
+            self.relay.commit();
             for index in 0..self.devices.len() {
                 if !self.relay.is_open(index) && self.device(index)?.machine.phase() != Phase::Empty {
                     self.connect(index)?;

@@ -75,7 +75,13 @@ impl World {
         match calm {
             Calm::Poll => self.poll(index, StoreMood::Works).map(drop),
             Calm::Up => self.relay.take(index).map(drop),
-            Calm::Down => self.deliver(index).map(drop),
+            Calm::Down => {
+                // What the relay took in lies there a while, so that it can be rude to it.
+                if choices.chance(300) {
+                    self.relay.commit();
+                }
+                self.deliver(index).map(drop)
+            }
             Calm::Say => self.say(index, choices),
             Calm::Hear => self.hear(index, choices.chance(300)),
             Calm::Connect if !self.relay.is_open(index) => self.connect(index),
