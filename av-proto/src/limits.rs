@@ -85,6 +85,10 @@ pub const RECORD_OVERHEAD: usize = 128;
 /// One-time prekeys whose secrets a device keeps. An enrollment needs one; the rest serve later initiators.
 pub const ONE_TIME_PREKEYS: usize = 8;
 
+/// Revoked owners, and revoked peers, whose ids a device keeps for ever. With no room for one more, every chain that was
+/// not believed before is refused: the device goes on with the peers that it has.
+pub const REVOKED: usize = 32;
+
 /// Invites that an owner's device keeps at a time, used ones too: until one expires, its keys tell whether a second
 /// device holds its token. With all places taken, making another one is refused until the first expires.
 pub const INVITES: usize = 8;

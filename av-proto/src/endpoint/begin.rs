@@ -51,14 +51,33 @@ where
         name: &str,
     ) -> Result<RecoveryKey, EndpointError> {
         self.require_empty()?;
+        let root = RecoveryKey::generate(rng);
+        self.found_by(now, rng, origin, link_key, name, &root)?;
+        Ok(root)
+    }
+
+    /// Makes this device an owner by the word of a tenant's root, as when the founder's device is lost
+    /// (`PROTOCOL.md` section 4.4). Ends in [`Event::Founded`](super::Event::Founded) like the founding itself.
+    ///
+    /// # Errors
+    /// [`EndpointError::NotEmpty`] or [`EndpointError::InvalidName`].
+    pub fn found_by(
+        &mut self,
+        now: Now,
+        rng: &mut dyn CryptoRng,
+        origin: &Origin,
+        link_key: Option<[u8; 32]>,
+        name: &str,
+        root: &RecoveryKey,
+    ) -> Result<(), EndpointError> {
+        self.require_empty()?;
         let name = valid_name(name)?;
         let identity = self.generate_identity(rng, Role::Owner)?;
         let prekeys = Prekeys::generate(rng, now.wall);
-        let root = RecoveryKey::generate(rng);
         let founding = root.found(&identity, origin, now.wall).map_err(|_| EndpointError::Bug)?;
         let link_keys = LinkKeys::of(link_key);
         self.begin(identity, name, origin, link_keys, Progress::Founding(founding), prekeys);
-        Ok(root)
+        Ok(())
     }
 
     /// Begins to enroll with an invite (`PROTOCOL.md` section 4.1). The text can be wiped afterwards.

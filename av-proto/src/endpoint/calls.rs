@@ -32,6 +32,10 @@ pub(super) enum CallAbout {
     ListPending,
     /// The prekeys of a peer, to begin a session with it.
     FetchBundle(DeviceId),
+    /// The chain of a peer whose certification no longer stands.
+    FetchCerts(DeviceId),
+    /// Statements of an owner behind this serial.
+    FetchStatements(DeviceId, u64),
 }
 
 impl<A, const PEERS: usize, const SKIP: usize, const OUTBOX: usize, const INBOX: usize, const BODY: usize>
@@ -74,6 +78,8 @@ where
             Some(CallAbout::ListPending) => self.notify(Event::PendingListed),
             // It should have been answered by a bundle.
             Some(CallAbout::FetchBundle(peer)) => self.notify(Event::SessionFailed(peer)),
+            Some(CallAbout::FetchStatements(owner, after)) => self.statements_fetched(&owner, after),
+            Some(CallAbout::FetchCerts(peer)) => self.fetched_in_vain(&peer),
             None => {}
         }
     }
@@ -85,6 +91,9 @@ where
             Some(CallAbout::CreateInvite(lookup_hash)) => self.invite_failed(lookup_hash, code),
             Some(CallAbout::ListPending) => self.notify(Event::PendingListed),
             Some(CallAbout::FetchBundle(peer)) => self.notify(Event::SessionFailed(peer)),
+            Some(CallAbout::FetchStatements(device, _) | CallAbout::FetchCerts(device)) => {
+                self.fetched_in_vain(&device);
+            }
             None => {}
         }
     }

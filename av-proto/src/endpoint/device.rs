@@ -119,6 +119,13 @@ impl Device {
         }
     }
 
+    pub(super) const fn membership_mut(&mut self) -> Option<&mut Membership> {
+        match &mut self.progress {
+            Progress::Active(membership) => Some(membership),
+            _ => None,
+        }
+    }
+
     /// Writes the handshake frame into `out`.
     pub(super) fn write_handshake<'o>(
         &self,

@@ -78,17 +78,25 @@ where
             self.reject(entry, sender, RejectCode::TooLarge);
             return;
         }
-        let known = self.peer_index(&sender).filter(|index| {
-            let peer = self.peers.get(*index).and_then(Slot::get);
-            peer.is_some_and(|peer| matches!(peer.standing, Standing::Approved | Standing::Active))
-        });
-        let Some(index) = known else {
+        let known = self.peer_index(&sender);
+        let Some(index) = known.or_else(|| self.introduced(now, &sender, header_blob)) else {
             self.reject(entry, sender, RejectCode::UnknownSender);
             return;
         };
         self.touch(index);
+        let revoked = self.meta.get().map(|meta| &meta.revoked);
+        let peer = self.peers.get(index).and_then(Slot::get);
+        if !peer.zip(revoked).is_some_and(|(peer, revoked)| peer.is_in(revoked)) {
+            self.reject(entry, sender, RejectCode::UnknownSender);
+            return;
+        }
         match self.open(now, index, header_blob, ciphertext) {
-            None => self.reject(entry, sender, RejectCode::Unopened),
+            None => {
+                if known.is_none() {
+                    self.remove_peer(index);
+                }
+                self.reject(entry, sender, RejectCode::Unopened);
+            }
             Some((opened, tenant_id, own_id)) => {
                 let message_id = message_id(&tenant_id, &sender, &own_id, header_blob, ciphertext);
                 self.opened(entry, index, sender, message_id, opened);
@@ -127,13 +135,22 @@ where
         }
         let is_confirmed = peer.is_confirmed();
         let was_confirmed = core::mem::replace(&mut peer.was_confirmed, is_confirmed);
+        let mut copied = None;
         let code = match opened.kind {
             kind::APPLICATION => None,
+            kind::COPY => match self.copy_came(&from, opened.len) {
+                Ok(copy) => {
+                    copied = Some(copy);
+                    None
+                }
+                Err(code) => Some(code),
+            },
             kind::HELLO => {
                 peer.answer_due = true;
                 None
             }
             kind::HELLO_ANSWER => None,
+            kind::SERIALS => self.serials_came(&from, opened.len),
             _ => Some(RejectCode::Malformed),
         };
         if let Some(code) = code {
@@ -141,12 +158,13 @@ where
             return;
         }
         self.take_entry(entry);
-        if opened.kind == kind::APPLICATION {
-            let payload = self.scratch.get(..opened.len);
+        if opened.kind == kind::APPLICATION || copied.is_some() {
+            let payload = self.scratch.get(copied.map_or(0, |(_, start)| start)..opened.len);
             // `is_next` has seen that there is room.
             let slot = self.inbox.iter_mut().find(|slot| slot.is_empty());
             if let (Some(payload), Some(slot)) = (payload, slot) {
-                slot.set(InboxEntry::new(entry.sequence, from, message_id));
+                let copied_to = copied.map(|(recipient, _)| recipient);
+                slot.set(InboxEntry { copied_to, ..InboxEntry::new(entry.sequence, from, message_id) });
                 // A payload is shorter than the buffer that it was opened into, and the entry's is as long.
                 slot.get_mut().map(|entry| entry.payload.extend_from_slice(payload));
             }

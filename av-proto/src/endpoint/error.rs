@@ -39,6 +39,8 @@ pub enum SendError {
     NotReady,
     /// The peer is suspended or revoked.
     PeerNotActive,
+    /// An owner has said more than this device has: the peer could be revoked.
+    StatementsMissing,
     /// The message with its overhead is larger than the peer takes.
     TooLong,
     /// The relay has not taken earlier messages yet; try again after an `Accepted`.
@@ -64,6 +66,8 @@ pub enum ApproveError {
     NeedPeer(DeviceId),
     /// The relay has not taken earlier calls yet; try again when it has.
     OutboxFull,
+    /// Another owner has said more than this device has.
+    StatementsMissing,
     /// Only an active owner's device approves.
     NotOwner,
     /// Something did not fit that always should; please report it.
@@ -133,6 +137,7 @@ impl fmt::Display for SendError {
             Self::UnknownPeer => "there is no such peer",
             Self::NotReady => "there is no session with this peer yet",
             Self::PeerNotActive => "this peer is suspended or revoked",
+            Self::StatementsMissing => "the relay withholds what an owner said",
             Self::TooLong => "the message is longer than the peer takes",
             Self::OutboxFull => "earlier messages wait for the relay to take them",
             Self::NeedPeer(_) => "the peer's record has to be lent first",
@@ -150,6 +155,7 @@ impl fmt::Display for ApproveError {
             Self::PeersFull => "there is no room for another peer: revoke one that is no longer used",
             Self::NeedPeer(_) => "the device's record has to be lent first",
             Self::OutboxFull => "earlier calls wait for the relay; try again later",
+            Self::StatementsMissing => "the relay withholds what another owner said",
             Self::NotOwner => "only an active owner's device approves",
             Self::Bug => "internal error: something did not fit",
         })

@@ -84,6 +84,20 @@ pub enum Event {
     OwnStanding(Verdict),
     /// An owner or the root said this of a peer.
     PeerStanding(DeviceId, Verdict),
+    /// An owner on this device's own chain was revoked and did not keep it: others do not hear this device until an
+    /// owner certifies it anew.
+    Uncertified,
+    /// An owner certified this device anew.
+    Recertified,
+    /// The relay took the new certificate of a peer.
+    PeerRecertified(DeviceId),
+    /// The relay refused the new certificate of a peer.
+    RecertificationFailed(DeviceId, RefusalCode),
+    /// An owner has said more than the relay passes on: until it does, this device writes to nobody but the owner that
+    /// approved it.
+    StatementsMissing(DeviceId),
+    /// More devices are revoked than this one can keep in mind: it believes no chain that it did not believe before.
+    RevocationsFull,
     /// The message is durable at the relay.
     Accepted(OutboxId),
     /// The relay does not take the message; it was dropped.
@@ -165,6 +179,8 @@ pub enum Standing {
     Active,
     /// Held until an owner resumes it.
     Suspended,
+    /// An owner on its chain was revoked and did not keep it: neither written to nor heard until its new chain shows.
+    Uncertified,
     /// Out for good.
     Revoked,
 }

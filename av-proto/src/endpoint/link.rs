@@ -2,7 +2,10 @@
 
 use av_link::Transport;
 
+use av_wire::DeviceId;
 use av_wire::frame::LinkKind;
+use av_wire::limits::MAX_OWNERS;
+use heapless::Vec;
 
 use super::device::Handshake;
 use super::error::ConnectionError;
@@ -59,6 +62,8 @@ pub(super) struct Link {
     /// The last sequence that was acknowledged here.
     pub(super) acknowledged: u64,
     pub(super) publishing: Option<Publishing>,
+    /// Devices of which the relay did not give what was asked for; asked again on the next connection.
+    pub(super) in_vain: Vec<DeviceId, { MAX_OWNERS + 1 }>,
     pub(super) pong_due: bool,
     pub(super) ping_due: bool,
     ping_period: u64,
@@ -86,6 +91,7 @@ impl Link {
             has_entries: false,
             acknowledged: 0,
             publishing: None,
+            in_vain: Vec::new(),
             pong_due: false,
             ping_due: false,
             ping_period: PING_PERIOD + PING_JITTER,

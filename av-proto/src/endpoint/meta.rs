@@ -6,7 +6,7 @@ use av_wire::limits::MAX_REJECTED;
 use av_wire::{InboxEpoch, RejectCode};
 use heapless::Vec;
 
-use crate::enroll::OwnerSerials;
+use crate::enroll::{OwnerSerials, Revoked};
 use crate::record::codec::{CodecError, ReadRecord, Writer};
 
 pub(super) struct Meta {
@@ -20,14 +20,17 @@ pub(super) struct Meta {
     pub(super) rejected: Vec<Rejected, MAX_REJECTED>,
     /// Serial of this owner's last statement.
     pub(super) statement_serial: u64,
-    /// Serials of the statements that this device knows.
+    /// The owners' statements that this device has, and has heard of.
     pub(super) serials: OwnerSerials,
+    /// Who is out.
+    pub(super) revoked: Revoked,
     /// The next outbox number.
     pub(super) next_outbox: u64,
 }
 
 impl Meta {
-    pub(super) const MAX_LEN: usize = 8 + 1 + 16 + 8 + 1 + MAX_REJECTED * 9 + 8 + OwnerSerials::MAX_LEN + 8;
+    pub(super) const MAX_LEN: usize =
+        8 + 1 + 16 + 8 + 1 + MAX_REJECTED * 9 + 8 + OwnerSerials::MAX_LEN + Revoked::MAX_LEN + 8;
 
     pub(super) const fn new() -> Self {
         Self {
@@ -36,7 +39,8 @@ impl Meta {
             taken: 0,
             rejected: Vec::new(),
             statement_serial: 0,
-            serials: OwnerSerials::new(Vec::new()),
+            serials: OwnerSerials::new(),
+            revoked: Revoked::new(),
             next_outbox: 1,
         }
     }
@@ -69,6 +73,7 @@ impl Meta {
         }
         writer.u64(self.statement_serial)?;
         self.serials.write(writer)?;
+        self.revoked.write(writer)?;
         writer.u64(self.next_outbox)
     }
 
@@ -88,6 +93,7 @@ impl Meta {
             rejected,
             statement_serial: reader.u64()?,
             serials: OwnerSerials::read(reader)?,
+            revoked: Revoked::read(reader)?,
             next_outbox: reader.u64()?,
         })
     }

@@ -29,6 +29,7 @@ mod event;
 mod inbox;
 #[cfg(any(test, feature = "testing"))]
 mod inspect;
+mod introduce;
 mod link;
 mod meta;
 mod outbox;
@@ -44,6 +45,7 @@ mod restore;
 mod rewrite;
 mod send;
 mod sessions;
+mod siblings;
 mod slot;
 mod statements;
 mod views;
@@ -80,7 +82,7 @@ use link::Link;
 use meta::Meta;
 use outbox::OutboxEntry;
 use owner::PendingRequest;
-use peer::Peer;
+use peer::{Bucket, Peer};
 use slot::{Held, Slot};
 use working_set::WorkingSet;
 
@@ -111,6 +113,10 @@ pub struct Endpoint<
     calls: Vec<Call, CALLS>,
     requests: Vec<PendingRequest, PENDING_REQUESTS>,
     events: Deque<Event, EVENTS>,
+    /// Chain checks that unknown devices may cause, all of them together.
+    introductions: Bucket,
+    /// Days of uptime, as of the last tick.
+    day: u64,
     timer: Option<u64>,
     calls_made: u32,
     scratch: [u8; BODY],
@@ -170,6 +176,8 @@ where
             calls: Vec::new(),
             requests: Vec::new(),
             events: Deque::new(),
+            introductions: Bucket::FULL,
+            day: 0,
             timer: None,
             calls_made: 0,
             scratch: [0; BODY],
@@ -192,6 +200,7 @@ where
         self.calls.clear();
         self.requests.clear();
         self.events.clear();
+        (self.introductions, self.day) = (Bucket::FULL, 0);
         self.calls_made = 0;
         self.scratch.as_mut_slice().zeroize();
     }
@@ -220,6 +229,7 @@ where
 
     /// A [`Output::Timer`] came due.
     pub fn tick(&mut self, now: Now) {
+        self.forget_told_serials(now);
         for slot in &mut self.peers {
             if slot.get_mut().is_some_and(|peer| peer.tick(now)) {
                 slot.mark_changed();

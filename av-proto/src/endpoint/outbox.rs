@@ -17,6 +17,8 @@ pub(super) enum About {
     Approve(DeviceId),
     /// The rejection of a device.
     Reject(DeviceId),
+    /// The new certificate of a device.
+    Recertify(DeviceId),
     /// A statement of this owner.
     Statement(DeviceId, Verdict),
 }
@@ -26,7 +28,7 @@ impl About {
     pub(super) const fn peer(&self) -> Option<DeviceId> {
         match self {
             Self::Message { peer, .. } | Self::Approve(peer) => Some(*peer),
-            Self::Reject(_) | Self::Statement(..) => None,
+            Self::Reject(_) | Self::Recertify(_) | Self::Statement(..) => None,
         }
     }
 }
@@ -71,6 +73,10 @@ impl<const BODY: usize> OutboxEntry<BODY> {
                 writer.u8(3)?;
                 writer.bytes(device.as_bytes())?;
             }
+            About::Recertify(device) => {
+                writer.u8(7)?;
+                writer.bytes(device.as_bytes())?;
+            }
             About::Statement(device, verdict) => {
                 writer.u8(match verdict {
                     Verdict::Revoked => 4,
@@ -96,6 +102,7 @@ impl<const BODY: usize> OutboxEntry<BODY> {
             4 => About::Statement(device, Verdict::Revoked),
             5 => About::Statement(device, Verdict::Suspended),
             6 => About::Statement(device, Verdict::Resumed),
+            7 => About::Recertify(device),
             _ => return Err(CodecError),
         };
         Ok((Self::new(id, about), reader.var()?))

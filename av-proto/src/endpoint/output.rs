@@ -87,6 +87,8 @@ pub enum PersistError<E> {
 pub struct Delivery<'e> {
     /// The peer that sealed it.
     pub from: DeviceId,
+    /// Another device of this owner sent it to this peer, and this is a copy for the owner to read.
+    pub copied_to: Option<DeviceId>,
     /// Stable over redelivery and restarts.
     pub message_id: MessageId,
     /// What the peer sent.

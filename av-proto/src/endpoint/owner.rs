@@ -20,7 +20,7 @@ use super::slot::Slot;
 use super::working_set::Vacancy;
 use crate::Now;
 use crate::crypto::Aead;
-use crate::enroll::{Claim, Invite, InviteState, VerifiedRequest, certify, write_grant};
+use crate::enroll::{Certification, Claim, Invite, InviteState, VerifiedRequest, certify, write_grant};
 use crate::invite::InviteText;
 use crate::keys::Secret;
 
@@ -181,16 +181,19 @@ where
         if self.is_absent(device_id) {
             return Err(ApproveError::NeedPeer(*device_id));
         }
+        if self.meta.get().is_some_and(|meta| meta.serials.missing().next().is_some()) {
+            return Err(ApproveError::StatementsMissing);
+        }
         let known = self.peer_index(device_id);
         let vacancy = self.vacancy(now).filter(|_| known.is_none()).ok_or(ApproveError::PeersFull)?;
 
-        let (chain_hash, grant) = self.grant(&request, invite, now)?;
+        let (chain_hash, certification, grant) = self.grant(&request, invite, now)?;
         let slot = self.invites.get_mut(invite).ok_or(ApproveError::InviteOver)?;
         let approved = slot.get_mut().ok_or(ApproveError::InviteOver)?;
         let before = approved.state();
         let psk = approved.approve(&request, now.wall).map_err(|_| ApproveError::InviteOver)?;
         let replaced = self.peers.get_mut(vacancy.slot).and_then(Slot::take);
-        let started = self.add_approved(now, rng, &request, &vacancy, psk, chain_hash);
+        let started = self.add_approved(now, rng, &request, &vacancy, psk, chain_hash, certification);
         let queued = started.and_then(|()| self.queue_grant(device_id, grant));
         let Some(slot) = self.invites.get_mut(invite) else { return Err(ApproveError::Bug) };
         if let Err(error) = queued {
@@ -210,31 +213,33 @@ where
         Ok(())
     }
 
-    /// Writes the grant for a request into the scratch buffer; the hash of its chain, and its length.
+    /// Writes the grant for a request into the scratch buffer; the hash of its chain, what the chain says, its length.
     fn grant(
         &mut self,
         request: &VerifiedRequest,
         invite: usize,
         now: Now,
-    ) -> Result<([u8; 32], usize), ApproveError> {
+    ) -> Result<([u8; 32], Certification, usize), ApproveError> {
         let device = self.device.get().ok_or(ApproveError::NotOwner)?;
         let membership = device.membership().ok_or(ApproveError::NotOwner)?;
         let meta = self.meta.get().ok_or(ApproveError::NotOwner)?;
         let invite = self.invites.get(invite).and_then(Slot::get).ok_or(ApproveError::InviteOver)?;
         let own_id = *device.identity.device_id();
         let own = OwnerSerial { owner: own_id, serial: meta.statement_serial };
-        let others = meta.serials.as_slice().iter().filter(|known| known.owner != own_id);
+        let others = meta.serials.iter().filter(|known| known.owner != own_id && known.serial > 0);
         let mut serials: Vec<OwnerSerial, MAX_OWNERS> = Vec::new();
-        serials.extend(core::iter::once(&own).chain(others).take(MAX_OWNERS).copied());
+        serials.extend(core::iter::once(own).chain(others).take(MAX_OWNERS));
         let mut chain = [0; MAX_CHAIN_BYTES];
         let chain = certify(&device.identity, membership, request, now.wall, &mut chain)
             .map_err(|_| ApproveError::Bug)?;
         let (origin, link_keys) = (&device.origin, device.link_keys.both());
         let grant = write_grant(invite, request, chain, origin, link_keys, &serials, &mut self.scratch)
             .map_err(|_| ApproveError::Bug)?;
-        Ok((chain.hash(), grant.len()))
+        let certification = Certification::new(chain.provenance(0).map_err(|_| ApproveError::Bug)?);
+        Ok((chain.hash(), certification, grant.len()))
     }
 
+    #[expect(clippy::too_many_arguments, reason = "what the approval made, in one place")]
     /// Makes the peer in its slot, and the session with it (X3DH with the prekeys of its request).
     fn add_approved(
         &mut self,
@@ -244,9 +249,13 @@ where
         vacancy: &Vacancy,
         psk: Secret<32>,
         chain_hash: [u8; 32],
+        certification: Certification,
     ) -> Result<(), ApproveError> {
         let name = request.name().try_into().map_err(|_| ApproveError::Bug)?;
-        self.add_peer(vacancy, Peer::new(*request.device(), name, Standing::Approved, Some(psk)));
+        self.add_peer(
+            vacancy,
+            Peer::new(*request.device(), name, Standing::Approved, certification, Some(psk)),
+        );
         let device = self.device.get().ok_or(ApproveError::NotOwner)?;
         let tenant = device.membership().ok_or(ApproveError::NotOwner)?.tenant_id();
         let context = Context { tenant, identity: &device.identity, now };

@@ -1,9 +1,10 @@
 //! A peer and the sessions with it (`PROTOCOL.md` sections 6 and 7).
 
 use av_wire::layout::Reader;
+use av_wire::limits::MAX_OWNERS;
 use av_wire::message::{MessageType, Prelude};
 use av_wire::{DeviceId, DevicePublic, Suite, TenantId};
-use heapless::String;
+use heapless::{String, Vec};
 use rand_core::CryptoRng;
 
 use super::event::Standing;
@@ -12,6 +13,7 @@ use super::sessions::Sessions;
 use super::slot::Slot;
 use crate::Now;
 use crate::crypto::Aead;
+use crate::enroll::{Certification, Revoked};
 use crate::error::{RatchetError, X3dhError};
 use crate::invite::NAME_MAX;
 use crate::keys::{Identity, Prekeys, Secret};
@@ -30,6 +32,10 @@ pub(super) mod kind {
     pub(crate) const HELLO: u8 = 2;
     /// Answers a hello, so that the initiator's session is confirmed; no body.
     pub(crate) const HELLO_ANSWER: u8 = 3;
+    /// An owner's last serial; a u64.
+    pub(crate) const SERIALS: u8 = 10;
+    /// An owner's device to another: what it sent to somebody.
+    pub(crate) const COPY: u8 = 11;
 }
 
 /// Where a message came in: the context that opening it needs.
@@ -45,6 +51,10 @@ pub(super) struct Peer<A: Aead, const SKIP: usize> {
     pub(super) device_id: DeviceId,
     pub(super) name: String<NAME_MAX>,
     pub(super) standing: Standing,
+    /// The owners on whose word it is in.
+    pub(super) certification: Certification,
+    /// Whose latest word on it is a suspension.
+    suspended_by: Vec<DeviceId, { MAX_OWNERS + 1 }>,
     /// The invite's, between a device and the owner that approved it, until both chains of a session are in use.
     psk: Option<Secret<32>>,
     /// The greatest number of receiving chains of one mode-1 session from which a message opened, at most 2.
@@ -55,6 +65,8 @@ pub(super) struct Peer<A: Aead, const SKIP: usize> {
     newest_prekey: u32,
     /// A message of ours opened there, so preludes name us by id instead of by chain.
     knows_us: bool,
+    /// What this owner told it of its own last serial; not stored.
+    pub(super) told_serial: Option<u64>,
     /// Its hello waits for an answer.
     pub(super) answer_due: bool,
     /// Whether the application was told that the peer is confirmed.
@@ -66,18 +78,21 @@ pub(super) struct Peer<A: Aead, const SKIP: usize> {
 }
 
 /// A token bucket over uptime: a forged prelude costs five DH, so they are rationed by peer.
-struct Bucket {
+pub(super) struct Bucket {
     tokens: u8,
     refilled: u64,
 }
 
 impl Bucket {
+    /// Full.
+    pub(super) const FULL: Self = Self { tokens: PRELUDE_BURST, refilled: 0 };
+
     fn is_whole(&self, now: Now) -> bool {
         let missing = u64::from(PRELUDE_BURST.saturating_sub(self.tokens));
         now.uptime.saturating_sub(self.refilled) >= missing.saturating_mul(PRELUDE_PERIOD)
     }
 
-    fn take(&mut self, now: Now) -> bool {
+    pub(super) fn take(&mut self, now: Now) -> bool {
         while self.tokens < PRELUDE_BURST && now.uptime.saturating_sub(self.refilled) >= PRELUDE_PERIOD {
             self.tokens += 1;
             self.refilled = self.refilled.saturating_add(PRELUDE_PERIOD);
@@ -94,13 +109,24 @@ impl Bucket {
 }
 
 impl<A: Aead, const SKIP: usize> Peer<A, SKIP> {
-    pub(super) const MAX_LEN: usize =
-        PeerHead::MAX_LEN + 33 + 1 + 4 + 1 + 1 + 1 + 65 + Sessions::<A, SKIP>::MAX_LEN;
+    pub(super) const MAX_LEN: usize = PeerHead::MAX_LEN
+        + Certification::MAX_LEN
+        + 1
+        + (MAX_OWNERS + 1) * DeviceId::LEN
+        + 33
+        + 1
+        + 4
+        + 1
+        + 1
+        + 1
+        + 65
+        + Sessions::<A, SKIP>::MAX_LEN;
 
     pub(super) fn new(
         device: DevicePublic,
         name: String<NAME_MAX>,
         standing: Standing,
+        certification: Certification,
         psk: Option<Secret<32>>,
     ) -> Self {
         Self {
@@ -108,17 +134,51 @@ impl<A: Aead, const SKIP: usize> Peer<A, SKIP> {
             device_id: device.device_id(),
             name,
             standing,
+            certification,
+            suspended_by: Vec::new(),
             psk,
             psk_chains: 0,
             generation: 0,
             newest_prekey: 0,
             knows_us: false,
+            told_serial: None,
             answer_due: false,
             was_confirmed: false,
             enrollment: None,
             sessions: Sessions::new(),
-            preludes: Bucket { tokens: PRELUDE_BURST, refilled: 0 },
+            preludes: Bucket::FULL,
         }
+    }
+
+    /// Whether it is written to and heard: no owner holds it, and all on whose word it is in still are owners, or kept
+    /// what they certified.
+    pub(super) fn is_in(&self, revoked: &Revoked) -> bool {
+        let is_held = self.suspended_by.iter().any(|owner| !revoked.contains(owner));
+        self.standing != Standing::Revoked && !is_held && self.certification.stands(revoked)
+    }
+
+    /// Where it stands, as the application sees it.
+    pub(super) fn visible_standing(&self, revoked: &Revoked) -> Standing {
+        match self.standing {
+            Standing::Approved | Standing::Active if !self.certification.stands(revoked) => {
+                Standing::Uncertified
+            }
+            Standing::Approved | Standing::Active if !self.is_in(revoked) => Standing::Suspended,
+            standing => standing,
+        }
+    }
+
+    /// An owner holds it.
+    pub(super) fn suspend(&mut self, owner: &DeviceId) {
+        if !self.suspended_by.contains(owner) {
+            // As many as may ever be: every active owner, and the root.
+            let _ = self.suspended_by.push(*owner);
+        }
+    }
+
+    /// An owner lifts its suspension; the root, all of them.
+    pub(super) fn resume(&mut self, owner: &DeviceId) {
+        self.suspended_by.retain(|known| known != owner && *owner != DeviceId::ROOT);
     }
 
     /// Whether there is a session to send on.
@@ -162,16 +222,16 @@ impl<A: Aead, const SKIP: usize> Peer<A, SKIP> {
     /// Seals a message on the winner.
     pub(super) fn seal(
         &mut self,
-        chain: &[u8],
+        introduction: &[u8],
         own_id: &DeviceId,
-        kind: u8,
+        head: &[u8],
         body: &[u8],
         rng: &mut dyn CryptoRng,
         out: &mut [u8],
     ) -> Result<Sealed, RatchetError> {
-        let initiator = if self.knows_us { &own_id.as_bytes()[..] } else { chain };
+        let initiator = if self.knows_us { &own_id.as_bytes()[..] } else { introduction };
         let winner = self.sessions.winner_mut().ok_or(RatchetError::NotReady)?;
-        winner.encrypt(rng, initiator, kind, body, PADDING_BLOCK, out)
+        winner.encrypt_parts(rng, initiator, head, body, PADDING_BLOCK, out)
     }
 
     /// Opens a message into `out`. On an error nothing has changed but the ration of preludes.
@@ -308,6 +368,9 @@ impl<A: Aead, const SKIP: usize> Peer<A, SKIP> {
 
     pub(super) fn write(&self, writer: &mut Writer<'_>) -> Result<(), CodecError> {
         self.head().write(writer)?;
+        self.certification.write(writer)?;
+        writer.u8(u8::try_from(self.suspended_by.len()).map_err(|_| CodecError)?)?;
+        self.suspended_by.iter().try_for_each(|owner| writer.bytes(owner.as_bytes()))?;
         writer.flag(self.psk.is_some())?;
         self.psk.as_ref().map_or(Ok(()), |psk| writer.secret(psk.expose()))?;
         writer.u8(self.psk_chains)?;
@@ -343,8 +406,14 @@ impl<A: Aead, const SKIP: usize> Peer<A, SKIP> {
     /// A peer, without its sessions.
     fn read(reader: &mut Reader<'_>) -> Result<Self, CodecError> {
         let PeerHead { device, name, standing, .. } = PeerHead::read(reader)?;
+        let certification = Certification::read(reader)?;
+        let mut suspended_by = Vec::new();
+        for _ in 0..reader.u8()? {
+            suspended_by.push(DeviceId(*reader.array()?)).map_err(|_| CodecError)?;
+        }
         let psk = if reader.flag()? { Some(Secret::new(*reader.array()?)) } else { None };
-        let mut peer = Self::new(device, name, standing, psk);
+        let mut peer = Self::new(device, name, standing, certification, psk);
+        peer.suspended_by = suspended_by;
         peer.psk_chains = reader.u8()?;
         peer.generation = reader.u32()?;
         peer.newest_prekey = reader.u32()?;

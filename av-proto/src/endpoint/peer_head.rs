@@ -32,8 +32,9 @@ impl PeerHead {
         writer.u8(match self.standing {
             Standing::Approved => 1,
             Standing::Active => 2,
-            Standing::Suspended => 3,
-            Standing::Revoked => 4,
+            Standing::Revoked => 3,
+            // Seen from outside only: what it comes from is stored.
+            Standing::Suspended | Standing::Uncertified => return Err(CodecError),
         })
     }
 
@@ -46,8 +47,7 @@ impl PeerHead {
             standing: match reader.u8()? {
                 1 => Standing::Approved,
                 2 => Standing::Active,
-                3 => Standing::Suspended,
-                4 => Standing::Revoked,
+                3 => Standing::Revoked,
                 _ => return Err(CodecError),
             },
         })

@@ -61,6 +61,7 @@ where
                 entry.offered = true;
                 Some(Output::Deliver(Delivery {
                     from: entry.from,
+                    copied_to: entry.copied_to,
                     message_id: entry.message_id,
                     payload: &entry.payload,
                     ticket: Ticket { slot, message_id: entry.message_id },

@@ -9,7 +9,7 @@ use rand_core::CryptoRng;
 use super::Endpoint;
 use super::calls::{CallAbout, FIRST_CALL};
 use super::error::EndpointError;
-use super::event::{Event, Standing};
+use super::event::Event;
 use super::link::Publishing;
 use super::peer::{Context, kind};
 use super::slot::Slot;
@@ -75,7 +75,7 @@ where
     pub fn start_session(&mut self, peer: &DeviceId, one_time: bool) -> Result<(), EndpointError> {
         let index = self.peer_index(peer).ok_or(EndpointError::Unknown)?;
         let known = self.peers.get(index).and_then(Slot::get).ok_or(EndpointError::Unknown)?;
-        if !matches!(known.standing, Standing::Approved | Standing::Active) {
+        if !self.meta.get().is_some_and(|meta| known.is_in(&meta.revoked)) {
             return Err(EndpointError::Unknown);
         }
         let device_id = *peer;
@@ -99,7 +99,7 @@ where
     }
 
     /// Whether a one-time prekey went into the session that began; `None` when none did.
-    fn begin_session(
+    pub(super) fn begin_session(
         &mut self,
         now: Now,
         rng: &mut dyn CryptoRng,
@@ -113,7 +113,7 @@ where
         let context = Context { tenant: device.membership()?.tenant_id(), identity: &device.identity, now };
         let slot = self.peers.get_mut(index)?;
         let known = slot.get_mut()?;
-        if !matches!(known.standing, Standing::Approved | Standing::Active) {
+        if !known.is_in(&self.meta.get()?.revoked) {
             return None;
         }
         let verified = bundle.verify(&known.device).ok()?;

@@ -5,7 +5,7 @@ use av_wire::chain::Chain;
 use av_wire::frame::ToDevice;
 use av_wire::grant::Grant;
 use av_wire::posted::Posted;
-use av_wire::{DeviceId, InboxEpoch, MessageId, RefusalCode, RejectCode};
+use av_wire::{DeviceId, InboxEpoch, MessageId, RefusalCode};
 use rand_core::CryptoRng;
 
 use super::device::{Device, Handshake, LinkKeys, Progress};
@@ -82,10 +82,10 @@ where
                     self.stated(entry, &Posted { signed: statement, chain: Chain::new(chain) })?;
                 }
             }
-            ToDevice::Recertified { sequence, previous, .. } => {
+            ToDevice::Recertified { sequence, previous, chain } => {
                 let entry = Entry { sequence, previous };
                 if self.is_next(entry)? {
-                    self.reject(entry, DeviceId::ROOT, RejectCode::Unopened);
+                    self.recertified(entry, Chain::new(chain));
                 }
             }
             ToDevice::Activated { sequence, previous, device_id, signature } => {
@@ -96,12 +96,20 @@ where
                 }
             }
             ToDevice::Challenge { .. } | ToDevice::Welcome { .. } => return Err(ConnectionError::Violation),
-            ToDevice::Bundle { request, bundle, .. } => self.bundle_came(now, rng, request, &bundle),
+            ToDevice::Bundle { request, chain, bundle } => {
+                self.met(now, request, Chain::new(chain));
+                self.bundle_came(now, rng, request, &bundle);
+            }
+            ToDevice::Certs { request, chain } => self.certs_came(request, Chain::new(chain)),
+            ToDevice::Posted { request, statement, chain } => {
+                self.posted_came(request, &Posted { signed: statement, chain: Chain::new(chain) })?;
+            }
             // Answers to calls that this version of the endpoint does not make.
-            ToDevice::Invite { .. } | ToDevice::Certs { .. } | ToDevice::Posted { .. } => {}
+            ToDevice::Invite { .. } => {}
         }
         self.answer_hellos(rng);
         self.maintain_prekeys(now, rng);
+        self.fetch_missing();
         Ok(())
     }
 
@@ -166,7 +174,16 @@ where
         let owner = *grant.approver();
         let owner_name = "owner".try_into().unwrap_or_default();
         if let Some(vacancy) = self.vacancy(now) {
-            self.add_peer(&vacancy, Peer::new(owner, owner_name, Standing::Active, Some(psk)));
+            self.add_peer(
+                &vacancy,
+                Peer::new(
+                    owner,
+                    owner_name,
+                    Standing::Active,
+                    grant.owner_certification().clone(),
+                    Some(psk),
+                ),
+            );
         }
         self.notify(Event::EnrollmentGranted { owner: owner.fingerprint() });
     }
@@ -235,6 +252,7 @@ where
             Some((_, About::Statement(device, verdict))) => {
                 self.notify(Event::StatementPosted(device, verdict));
             }
+            Some((_, About::Recertify(device))) => self.notify(Event::PeerRecertified(device)),
             Some((_, About::Message { .. })) => {}
             None => self.ephemeral_call_done(request),
         }
@@ -257,6 +275,9 @@ where
             }
             Some((_, About::Reject(device))) => self.notify(Event::RejectionFailed(device, code)),
             Some((_, About::Statement(device, _))) => self.notify(Event::StatementFailed(device, code)),
+            Some((_, About::Recertify(device))) => {
+                self.notify(Event::RecertificationFailed(device, code));
+            }
             Some((_, About::Message { .. })) => {}
             None => self.ephemeral_call_failed(request, code),
         }

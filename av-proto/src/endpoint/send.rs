@@ -9,7 +9,7 @@ use rand_core::CryptoRng;
 
 use super::Endpoint;
 use super::error::{EndpointError, SendError};
-use super::event::{OutboxId, Standing};
+use super::event::OutboxId;
 use super::outbox::{About, OutboxEntry};
 use super::output::Ticket;
 use super::peer::kind;
@@ -33,7 +33,10 @@ where
         peer: &DeviceId,
         payload: &[u8],
     ) -> Result<OutboxId, SendError> {
-        self.send_kind(rng, peer, kind::APPLICATION, payload)
+        self.tell_serials(rng, peer);
+        let id = self.send_kind(rng, peer, kind::APPLICATION, payload)?;
+        self.copy_to_siblings(rng, id, payload);
+        Ok(id)
     }
 
     /// The application is done with a message; it is not offered again.
@@ -86,6 +89,17 @@ where
         kind: u8,
         body: &[u8],
     ) -> Result<OutboxId, SendError> {
+        self.send_parts(rng, to, &[kind], body)
+    }
+
+    /// The same of a plaintext in two parts, its kind the first byte of `head`.
+    pub(super) fn send_parts(
+        &mut self,
+        rng: &mut dyn CryptoRng,
+        to: &DeviceId,
+        head: &[u8],
+        body: &[u8],
+    ) -> Result<OutboxId, SendError> {
         if self.is_absent(to) {
             return Err(SendError::NeedPeer(*to));
         }
@@ -96,23 +110,27 @@ where
         let free = self.outbox.iter().position(Slot::is_empty).ok_or(SendError::OutboxFull)?;
         let slot = self.peers.get_mut(index).ok_or(SendError::UnknownPeer)?;
         let peer = slot.get_mut().ok_or(SendError::UnknownPeer)?;
-        match peer.standing {
-            Standing::Approved | Standing::Active => {}
-            Standing::Suspended | Standing::Revoked => return Err(SendError::PeerNotActive),
+        let meta = self.meta.get().ok_or(SendError::NotReady)?;
+        if !peer.is_in(&meta.revoked) {
+            return Err(SendError::PeerNotActive);
+        }
+        if membership.approver() != Some(*to) && meta.serials.missing().next().is_some() {
+            return Err(SendError::StatementsMissing);
         }
         if !peer.is_ready() {
             return Err(SendError::NotReady);
         }
         let limit = usize::try_from(peer.device.max_message).unwrap_or(usize::MAX).min(Self::MAX_MESSAGE);
         let room = limit.saturating_sub(DELIVER_OVERHEAD);
-        let chain = membership.chain().as_bytes();
         let own_id = *device.identity.device_id();
+        let introduction = membership.introduction(&own_id);
         let scratch = self.scratch.get_mut(..room).ok_or(SendError::Bug)?;
-        let sealed = peer.seal(chain, &own_id, kind, body, rng, scratch).map_err(|error| match error {
-            RatchetError::Length => SendError::TooLong,
-            RatchetError::NotReady => SendError::NotReady,
-            _ => SendError::Bug,
-        })?;
+        let sealed =
+            peer.seal(introduction, &own_id, head, body, rng, scratch).map_err(|error| match error {
+                RatchetError::Length => SendError::TooLong,
+                RatchetError::NotReady => SendError::NotReady,
+                _ => SendError::Bug,
+            })?;
         let message = self.scratch.get(..sealed.len).ok_or(SendError::Bug)?;
         let (header_blob, ciphertext) = message.split_at_checked(sealed.header_len).ok_or(SendError::Bug)?;
         let message_id = message_id(membership.tenant_id(), &own_id, to, header_blob, ciphertext);

@@ -80,7 +80,9 @@ where
         let full = self.peers.iter().filter_map(|slot| Some((slot, slot.get()?)));
         full.map(|(slot, peer)| {
             let (index, mark) = (slot.index, slot.mark());
-            peer.head().view(PeerRecord { device_id: peer.device_id, index, mark })
+            let standing = self.meta.get().map_or(peer.standing, |meta| peer.visible_standing(&meta.revoked));
+            let view = peer.head().view(PeerRecord { device_id: peer.device_id, index, mark });
+            PeerView { standing, ..view }
         })
     }
 

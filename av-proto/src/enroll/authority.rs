@@ -2,7 +2,7 @@
 
 use av_wire::bundle::{Bundle, VerifiedBundle};
 use av_wire::cert::DeviceCert;
-use av_wire::chain::{Chain, MAX_CHAIN_BYTES};
+use av_wire::chain::Chain;
 use av_wire::enroll::{EnrollRequest, EnrollTranscript};
 use av_wire::grant::{Grant, OwnerSerial};
 use av_wire::layout::Reader;
@@ -242,11 +242,22 @@ pub fn certify<'o>(
     membership: &Membership,
     request: &VerifiedRequest,
     issued_at: u64,
-    out: &'o mut [u8; MAX_CHAIN_BYTES],
+    out: &'o mut [u8],
+) -> Result<Chain<'o>, CryptoError> {
+    certify_device(owner, membership, request.device(), issued_at, out)
+}
+
+/// The same of a device that is known already.
+pub(crate) fn certify_device<'o>(
+    owner: &Identity,
+    membership: &Membership,
+    device: &DevicePublic,
+    issued_at: u64,
+    out: &'o mut [u8],
 ) -> Result<Chain<'o>, CryptoError> {
     let cert = DeviceCert {
         tenant_id: *membership.tenant_id(),
-        device: *request.device(),
+        device: *device,
         issued_at,
         issuer: *owner.device_id(),
     };

@@ -14,8 +14,8 @@ use av_wire::{DeviceId, DevicePublic, EncodeError, List, Origin, Role, Signature
 use heapless::Vec;
 use rand_core::CryptoRng;
 
-use super::Membership;
 use super::statement::OwnerSerials;
+use super::{Certification, Membership};
 use crate::crypto::CryptoError;
 use crate::invite::{InviteKeys, InviteText};
 use crate::keys::{Identity, Secret};
@@ -39,6 +39,7 @@ pub struct Requested {
 pub struct VerifiedGrant<'b> {
     chain: Chain<'b>,
     approver: DevicePublic,
+    certification: Certification,
     serials: List<'b, OwnerSerial>,
     activation: Signature,
 }
@@ -54,9 +55,14 @@ impl VerifiedGrant<'_> {
         &self.approver
     }
 
-    /// The last serials of the owners' statements, as the approving owner knows them.
+    /// On whose word the approving owner is one.
+    pub const fn owner_certification(&self) -> &Certification {
+        &self.certification
+    }
+
+    /// The last serials of the owners' statements, as the approving owner knows them: what has to be fetched.
     pub fn serials(&self) -> OwnerSerials {
-        OwnerSerials::new(self.serials.iter().take(MAX_OWNERS).collect())
+        OwnerSerials::heard_of(self.serials.iter())
     }
 }
 
@@ -173,7 +179,15 @@ impl Requested {
         if grant.chain.len() > MAX_CHAIN_BYTES || grant.serials.len() > MAX_OWNERS {
             return Err(GrantError::Invalid);
         }
-        Ok(VerifiedGrant { chain: grant.chain(), approver, serials: grant.serials, activation })
+        let above = grant.chain().provenance(1).map_err(|_| GrantError::Invalid)?;
+        let certification = Certification::new(above);
+        Ok(VerifiedGrant {
+            chain: grant.chain(),
+            approver,
+            certification,
+            serials: grant.serials,
+            activation,
+        })
     }
 
     /// Ends the request once [`Granted`] stands: the psk, for the sessions with the owner that approved. The

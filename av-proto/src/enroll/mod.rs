@@ -13,19 +13,23 @@
 
 mod authority;
 mod device;
+mod revoked;
 mod root;
 mod statement;
 
+pub(crate) use authority::certify_device;
 pub use authority::{Claim, Invite, InviteState, VerifiedRequest, certify, write_grant};
 pub use device::{GrantError, Granted, Requested, VerifiedGrant};
+pub use revoked::{Certification, Revoked};
 pub use root::{Founding, RecoveryKey, RecoveryKeyError};
-pub use statement::{OwnerSerials, sign_statement, verify_statement};
+pub use statement::{OwnerSerials, SerialError, sign_statement};
 
-use av_wire::chain::{Chain, MAX_CHAIN_BYTES};
+use av_wire::chain::{Chain, MAX_CERTS_BYTES, MAX_CHAIN_BYTES};
 use av_wire::layout::Reader;
-use av_wire::{DeviceId, TenantId};
+use av_wire::{DeviceId, DevicePublic, TenantId};
 use heapless::Vec;
 
+use crate::crypto::CryptoError;
 use crate::record::codec::{CodecError, ReadRecord, Writer};
 
 /// A device's place in its tenant: its chain, verified when it was taken in.
@@ -76,13 +80,59 @@ impl Membership {
         Chain::new(&self.chain)
     }
 
-    /// The identity key of whoever may issue statements to this device: the root, or an owner on its chain.
-    pub fn issuer_key(&self, issuer: &DeviceId) -> Option<[u8; 32]> {
-        if *issuer == DeviceId::ROOT {
-            return Some(self.root);
+    /// The owner's device that issued this device's certificate; `None` when the root did.
+    pub fn approver(&self) -> Option<DeviceId> {
+        let issuer = self.chain().claimed().ok()?.issuer;
+        (issuer != DeviceId::ROOT).then_some(issuer)
+    }
+
+    /// The name by which a revocation keeps this device's certificate.
+    pub(crate) fn name(&self) -> Option<[u8; 16]> {
+        self.chain().provenance(0).ok().map(|provenance| provenance.name)
+    }
+
+    /// How this device names itself in first messages: by its chain, or by its id where the chain carries a revocation
+    /// and is too long (`PROTOCOL.md` section 6).
+    pub fn introduction<'m>(&'m self, own_id: &'m DeviceId) -> &'m [u8] {
+        if self.chain.len() > MAX_CERTS_BYTES || self.chain().has_revocation() != Ok(false) {
+            own_id.as_bytes()
+        } else {
+            &self.chain
         }
-        let cert = self.chain().find(issuer).ok().flatten()?;
-        (cert.device.role == av_wire::Role::Owner).then_some(cert.device.identity_key)
+    }
+
+    /// Whether other devices believe this device's chain. They do not when an owner on it is out and did not keep what
+    /// it certified: then an owner has to certify the device anew.
+    pub fn stands(&self, revoked: &Revoked) -> bool {
+        self.chain().provenance(0).is_ok_and(|own| Certification::new(own).stands(revoked))
+    }
+
+    /// Takes in a revocation that keeps a certificate of this chain; whether the chain changed.
+    #[inline(never)]
+    pub fn keep(&mut self, revocation: &[u8]) -> bool {
+        let mut buffer = [0; MAX_CHAIN_BYTES];
+        let Ok(Some(kept)) = Chain::new(&self.chain).keep(revocation, &mut buffer) else { return false };
+        let Ok(chain) = Vec::from_slice(kept) else { return false };
+        self.chain = chain;
+        true
+    }
+
+    /// Takes in a chain by which an owner certified this device anew, in place of one that no longer stands.
+    ///
+    /// # Errors
+    /// [`CryptoError`] when this device's chain stands, or the new one does not, or it certifies another device.
+    pub fn recertify(
+        &mut self,
+        chain: Chain<'_>,
+        own: &DevicePublic,
+        revoked: &Revoked,
+    ) -> Result<(), CryptoError> {
+        let certified = chain.verify(&self.tenant_id, |id| revoked.contains(id)).map_err(|_| CryptoError)?;
+        if certified.public() != own || self.stands(revoked) {
+            return Err(CryptoError);
+        }
+        self.chain = Vec::from_slice(chain.as_bytes()).map_err(|_| CryptoError)?;
+        Ok(())
     }
 
     pub(crate) fn write(&self, writer: &mut Writer<'_>) -> Result<(), CodecError> {

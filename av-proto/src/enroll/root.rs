@@ -55,6 +55,10 @@ impl RecoveryKey {
         TenantId::of_root(self.public())
     }
 
+    pub(crate) const fn signing(&self) -> &SigningSecret {
+        &self.signing
+    }
+
     /// Calls `show` with the text to write down, and wipes the text afterwards.
     pub fn reveal<T>(&self, show: impl FnOnce(&str) -> T) -> T {
         crockford::with_text::<SYMBOLS, T>(PREFIX, labels::hash::RECOVERY, self.seed.expose(), show)

@@ -4,69 +4,134 @@ use av_wire::grant::OwnerSerial;
 use av_wire::labels::SignaturePurpose;
 use av_wire::layout::Reader;
 use av_wire::limits::MAX_OWNERS;
-use av_wire::posted::{Posted, VerifiedStatement};
 use av_wire::signature::SignedKind;
 use av_wire::statement::Statement;
 use av_wire::{DeviceId, Unverified};
 use heapless::Vec;
 
-use super::Membership;
+use super::Revoked;
 use crate::crypto::{CryptoError, SigningSecret};
 use crate::record::codec::{CodecError, Writer};
 
-/// The last serial that this device knows of each owner; a statement at or below it is a replay.
+/// An owner's statements, as far as this device has them and as far as it has heard of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Known {
+    owner: DeviceId,
+    /// The last of the statements without a gap.
+    last: u64,
+    /// The greatest serial that somebody with a say named: greater than `last` while statements are missing.
+    heard: u64,
+}
+
+/// What this device knows of each owner's statements; one at or below its last serial is a replay.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OwnerSerials {
-    known: Vec<OwnerSerial, MAX_OWNERS>,
+    known: Vec<Known, { MAX_OWNERS + 1 }>,
 }
 
 impl OwnerSerials {
     /// Bytes of the largest encoding in a record.
-    pub const MAX_LEN: usize = 1 + MAX_OWNERS * (DeviceId::LEN + 8);
+    pub const MAX_LEN: usize = 1 + (MAX_OWNERS + 1) * (DeviceId::LEN + 8 + 8);
 
-    /// What a verified grant said.
-    pub const fn new(known: Vec<OwnerSerial, MAX_OWNERS>) -> Self {
-        Self { known }
+    /// No statement of anybody.
+    pub const fn new() -> Self {
+        Self { known: Vec::new() }
     }
 
-    /// The last serial of this owner; 0 before its first statement.
+    /// What a verified grant named, eight at most: statements that have to be fetched.
+    pub fn heard_of(grant: impl Iterator<Item = OwnerSerial>) -> Self {
+        let known = |OwnerSerial { owner, serial }| Known { owner, last: 0, heard: serial };
+        Self { known: grant.take(MAX_OWNERS).map(known).collect() }
+    }
+
+    /// The last serial of this owner's statements without a gap; 0 before its first.
     pub fn last(&self, owner: &DeviceId) -> u64 {
-        self.known.iter().find(|known| known.owner == *owner).map_or(0, |known| known.serial)
+        self.known.iter().find(|known| known.owner == *owner).map_or(0, |known| known.last)
     }
 
-    /// All of them, as a grant carries them.
-    pub fn as_slice(&self) -> &[OwnerSerial] {
-        &self.known
+    /// As a grant carries them: what this device has.
+    pub fn iter(&self) -> impl Iterator<Item = OwnerSerial> {
+        self.known.iter().map(|known| OwnerSerial { owner: known.owner, serial: known.last })
     }
 
-    /// Notes a serial; `false` when there is no room for another owner, which refuses the statement.
-    #[must_use]
-    pub fn advance(&mut self, owner: &DeviceId, serial: u64) -> bool {
-        match self.known.iter_mut().find(|known| known.owner == *owner) {
-            Some(known) => {
-                known.serial = serial;
-                true
-            }
-            None => self.known.push(OwnerSerial { owner: *owner, serial }).is_ok(),
+    /// Whose statements are missing, and the last that is there.
+    pub fn missing(&self) -> impl Iterator<Item = OwnerSerial> {
+        let is_behind = |known: &&Known| known.heard > known.last;
+        self.known
+            .iter()
+            .filter(is_behind)
+            .map(|known| OwnerSerial { owner: known.owner, serial: known.last })
+    }
+
+    /// Notes the serial of the statement behind the last one. The root's serials are times, and have gaps.
+    ///
+    /// # Errors
+    /// [`SerialError`]; nothing changed.
+    pub fn advance(&mut self, owner: &DeviceId, serial: u64, revoked: &Revoked) -> Result<(), SerialError> {
+        let last = self.last(owner);
+        if serial <= last {
+            return Err(SerialError::Replayed);
         }
+        if *owner != DeviceId::ROOT && last.checked_add(1) != Some(serial) {
+            return Err(SerialError::Gap);
+        }
+        let known = self.place(owner, revoked).ok_or(SerialError::Full)?;
+        known.last = serial;
+        known.heard = known.heard.max(serial);
+        Ok(())
+    }
+
+    /// Notes that an owner has said this many; whether that was news and something is missing.
+    pub fn hear(&mut self, owner: &DeviceId, serial: u64, revoked: &Revoked) -> bool {
+        let Some(known) = self.place(owner, revoked) else { return false };
+        let is_news = serial > known.heard;
+        known.heard = known.heard.max(serial);
+        is_news
+    }
+
+    /// An owner's place; a revoked owner, who says no more, makes room for a new one.
+    fn place(&mut self, owner: &DeviceId, revoked: &Revoked) -> Option<&mut Known> {
+        let index = self.known.iter().position(|known| known.owner == *owner);
+        if let Some(index) = index {
+            return self.known.get_mut(index);
+        }
+        if self.known.is_full() {
+            let is_over = |known: &Known| revoked.contains(&known.owner) && known.heard <= known.last;
+            self.known.remove(self.known.iter().position(is_over)?);
+        }
+        self.known.push(Known { owner: *owner, last: 0, heard: 0 }).ok()?;
+        self.known.last_mut()
     }
 
     pub(crate) fn write(&self, writer: &mut Writer<'_>) -> Result<(), CodecError> {
         writer.u8(u8::try_from(self.known.len()).map_err(|_| CodecError)?)?;
         self.known.iter().try_for_each(|known| {
             writer.bytes(known.owner.as_bytes())?;
-            writer.u64(known.serial)
+            writer.u64(known.last)?;
+            writer.u64(known.heard)
         })
     }
 
     pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, CodecError> {
         let mut known = Vec::new();
         for _ in 0..reader.u8()? {
-            let serial = OwnerSerial { owner: DeviceId(*reader.array()?), serial: reader.u64()? };
-            known.push(serial).map_err(|_| CodecError)?;
+            let entry =
+                Known { owner: DeviceId(*reader.array()?), last: reader.u64()?, heard: reader.u64()? };
+            known.push(entry).map_err(|_| CodecError)?;
         }
         Ok(Self { known })
     }
+}
+
+/// Why a statement is not the next of its issuer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SerialError {
+    /// Seen before.
+    Replayed,
+    /// Statements before it are missing.
+    Gap,
+    /// No room for another owner.
+    Full,
 }
 
 /// Signs a statement into `out` and returns the bytes written; the caller is the issuer that it names.
@@ -83,19 +148,4 @@ pub fn sign_statement<'o>(
     let purpose: SignaturePurpose = kind.purpose();
     let signature = issuer.sign(purpose, &[&body])?;
     Unverified { kind, body: body[..].into(), signature }.encode(out).map_err(|_| CryptoError)
-}
-
-/// Verifies a statement for this device: of its tenant, by who has a say, with a serial that it has not seen.
-///
-/// # Errors
-/// [`CryptoError`], whatever does not hold.
-pub fn verify_statement<'b>(
-    membership: &Membership,
-    serials: &OwnerSerials,
-    posted: &Posted<'b>,
-) -> Result<VerifiedStatement<'b>, CryptoError> {
-    let verified =
-        posted.verify(membership.tenant_id(), membership.root(), |_| false).map_err(|_| CryptoError)?;
-    let statement = verified.statement();
-    if statement.serial > serials.last(&statement.issuer) { Ok(verified) } else { Err(CryptoError) }
 }

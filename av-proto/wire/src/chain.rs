@@ -8,7 +8,7 @@ use crate::labels;
 use crate::limits::{MAX_CHAIN, MAX_CHAIN_REVOCATIONS};
 use crate::public::{DevicePublic, Role};
 use crate::signature::{SignedKind, Unverified};
-use crate::statement::{Statement, Verdict};
+use crate::statement::{Statement, Verdict, keep_name};
 
 /// Bytes of the longest chain of certificates alone: array, root key, and [`MAX_CHAIN`] certificates with their
 /// two-byte heads. A first message carries no other.
@@ -52,8 +52,18 @@ pub struct VerifiedDevice {
     cert: DeviceCert,
     issuer: Option<DevicePublic>,
     root: [u8; 32],
-    lineage: Lineage,
-    kept: Option<DeviceId>,
+    provenance: Provenance,
+}
+
+/// On whose word a device is in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Provenance {
+    /// The name by which its certificate can be kept.
+    pub name: [u8; 16],
+    /// The owners that its chain passes through, its issuer first.
+    pub lineage: Lineage,
+    /// The revoked owner among them whose revocation keeps the certificate below it.
+    pub kept: Option<DeviceId>,
 }
 
 impl VerifiedDevice {
@@ -82,14 +92,9 @@ impl VerifiedDevice {
         &self.root
     }
 
-    /// The owners that the chain passes through, the issuer first.
-    pub const fn lineage(&self) -> &Lineage {
-        &self.lineage
-    }
-
-    /// The revoked owner on the chain whose revocation keeps the certificate below it.
-    pub const fn kept(&self) -> Option<&DeviceId> {
-        self.kept.as_ref()
+    /// On whose word it is in.
+    pub const fn provenance(&self) -> &Provenance {
+        &self.provenance
     }
 }
 
@@ -137,8 +142,6 @@ impl<'b> Chain<'b> {
             return Err(InvalidChain);
         }
         let mut subject: Option<(DeviceCert, Option<DevicePublic>)> = None;
-        let mut lineage = Lineage::new();
-        let mut kept = None;
         let mut above = links.as_slice();
         while let Some((link, rest)) = above.split_first() {
             above = rest;
@@ -163,20 +166,16 @@ impl<'b> Chain<'b> {
                 Some(revocation) => {
                     let by = rest.get(1..).ok_or(InvalidChain)?;
                     verify_keeping(revocation, tenant, &issuer_id, link.cert, &root, by)?;
-                    kept = Some(issuer_id);
                 }
                 None if issuer.is_some() && is_revoked(&issuer_id) => return Err(InvalidChain),
                 None => {}
-            }
-            if issuer.is_some() {
-                lineage.push(issuer_id).map_err(|_| InvalidChain)?;
             }
             if !is_issuer {
                 subject = Some((cert, issuer));
             }
         }
         let (cert, issuer) = subject.ok_or(InvalidChain)?;
-        Ok(VerifiedDevice { cert, issuer, root, lineage, kept })
+        Ok(VerifiedDevice { cert, issuer, root, provenance: provenance(&links)? })
     }
 
     /// The first certificate, unverified: whom the chain claims to certify.
@@ -186,6 +185,15 @@ impl<'b> Chain<'b> {
     pub fn claimed(&self) -> Result<DeviceCert, DecodeError> {
         let (_, links) = self.parts()?;
         DeviceCert::from_unverified(&Unverified::decode(links.first().ok_or(DecodeError)?.cert)?)
+    }
+
+    /// On whose word the device is in whose certificate stands at `place`, 0 the first: as good as the chain, so only of
+    /// one that was verified.
+    ///
+    /// # Errors
+    /// [`DecodeError`] when the chain is malformed or shorter.
+    pub fn provenance(&self, place: usize) -> Result<Provenance, DecodeError> {
+        provenance(self.parts()?.1.get(place..).ok_or(DecodeError)?)
     }
 
     /// The certificate of this device in the chain: as good as the chain, so only of one that was verified.
@@ -319,6 +327,21 @@ fn verify_keeping(
         }
     }
     object.verify(&key.ok_or(InvalidChain)?).map_err(|_| InvalidChain)
+}
+
+fn provenance(links: &[Link<'_>]) -> Result<Provenance, DecodeError> {
+    let name = keep_name(links.first().ok_or(DecodeError)?.cert);
+    let (mut lineage, mut kept) = (Lineage::new(), None);
+    for link in links {
+        let issuer = DeviceCert::from_unverified(&Unverified::decode(link.cert)?)?.issuer;
+        if issuer != DeviceId::ROOT {
+            lineage.push(issuer).map_err(|_| DecodeError)?;
+        }
+        if link.revocation.is_some() {
+            kept = Some(issuer);
+        }
+    }
+    Ok(Provenance { name, lineage, kept })
 }
 
 /// The device that a certificate names, unverified.

@@ -59,7 +59,7 @@ impl<'b> Posted<'b> {
         let (key, subject_role) = match statement.verdict {
             Verdict::Revoked => {
                 let subject = self.chain.verify(tenant, |_| false)?;
-                let has_say = is_root || subject.lineage().contains(&statement.issuer);
+                let has_say = is_root || subject.provenance().lineage.contains(&statement.issuer);
                 if subject.device_id() != statement.subject || !has_say {
                     return Err(InvalidChain);
                 }

@@ -66,6 +66,10 @@ impl Chat {
                     "{} is suspended: av resume lets it in again",
                     Escaped(&found.name)
                 ))),
+                Standing::Uncertified => Err(Failure::refused(format!(
+                    "{} was certified by an owner that is revoked: an owner has to certify it anew",
+                    Escaped(&found.name)
+                ))),
                 Standing::Revoked => Err(Failure::refused(format!(
                     "{} is revoked for good: a new invite is the only way back",
                     Escaped(&found.name)

@@ -32,6 +32,7 @@ fn standing(standing: Standing) -> &'static str {
         Standing::Approved => "approved",
         Standing::Active => "active",
         Standing::Suspended => "suspended",
+        Standing::Uncertified => "uncertified",
         Standing::Revoked => "revoked",
     }
 }

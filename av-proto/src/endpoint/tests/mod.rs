@@ -1,5 +1,6 @@
 //! Two endpoints and the post office: the main job, crashes at every output, and hostile frames.
 
+mod authority;
 mod crash;
 mod crowd;
 mod enrollment;
@@ -11,6 +12,7 @@ mod prekeys;
 mod records;
 mod secrets;
 mod sessions;
+mod tenant;
 mod working_set;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -166,21 +168,30 @@ impl Device {
 
     /// What is stored, opened, without the inbox cursor.
     fn records(&self) -> BTreeMap<[u8; 3], Vec<u8>> {
-        let mut records = self.opened();
-        records.retain(|[kind, ..], _| *kind != crate::RecordKind::Meta as u8);
-        records
+        opened_records(&self.seal, &self.store)
     }
 
     /// What is stored, opened.
     fn opened(&self) -> BTreeMap<[u8; 3], Vec<u8>> {
-        let open = |(key, sealed): (&[u8; 3], &Vec<u8>)| {
-            let mut out = vec![0; sealed.len()];
-            let record = RecordKey::from_bytes(key).expect("a known kind");
-            let opened = self.seal.open(record, sealed, &mut out).expect("it opens").to_vec();
-            (*key, opened)
-        };
-        self.store.iter().map(open).collect()
+        opened(&self.seal, &self.store)
     }
+}
+
+fn opened(seal: &Seal, store: &Store) -> BTreeMap<[u8; 3], Vec<u8>> {
+    let open = |(key, sealed): (&[u8; 3], &Vec<u8>)| {
+        let mut out = vec![0; sealed.len()];
+        let record = RecordKey::from_bytes(key).expect("a known kind");
+        let opened = seal.open(record, sealed, &mut out).expect("it opens").to_vec();
+        (*key, opened)
+    };
+    store.iter().map(open).collect()
+}
+
+/// What is stored, opened, without the inbox cursor.
+fn opened_records(seal: &Seal, store: &Store) -> BTreeMap<[u8; 3], Vec<u8>> {
+    let mut records = opened(seal, store);
+    records.retain(|[kind, ..], _| *kind != crate::RecordKind::Meta as u8);
+    records
 }
 
 fn store(mut persist: Persist<'_>, seal: &Seal, rng: &mut ChaCha20Rng, store: &mut Store) {

@@ -1,5 +1,7 @@
 //! An owner with more peers than memory holds: the same conversation, whether they are lent or all in memory.
 
+use crate::enroll::Certification;
+use av_wire::chain::{Lineage, Provenance};
 use std::collections::BTreeMap;
 
 use av_wire::frame::ToDevice;
@@ -39,7 +41,9 @@ fn lent_peers_hear_and_say_what_peers_in_memory_do() {
 fn stranger(rng: &mut ChaCha20Rng) -> Peer<XChaCha20Poly1305, 16> {
     let identity = Identity::generate(rng, Role::Agent, XChaCha20Poly1305::SUITE.alone(), 4_096);
     let device: DevicePublic = *identity.public();
-    Peer::new(device, "stranger".try_into().expect("short"), Standing::Active, None)
+    let by_root = Provenance { name: [0; 16], lineage: Lineage::new(), kept: None };
+    let certification = Certification::new(by_root);
+    Peer::new(device, "stranger".try_into().expect("short"), Standing::Active, certification, None)
 }
 
 #[test]

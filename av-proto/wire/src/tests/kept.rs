@@ -23,8 +23,10 @@ fn a_kept_certificate_outlives_its_issuer_and_no_other_does() {
     let chain = |revocation| vec![cert.clone(), revocation, above.clone()];
 
     let verified = verify(&tenant, &chain(keeping(&[&cert])), &[owner.id()]).unwrap();
-    assert_eq!(verified.kept(), Some(&owner.id()));
-    assert_eq!(verified.lineage(), &[owner.id()]);
+    let provenance = verified.provenance();
+    assert_eq!(provenance.kept, Some(owner.id()));
+    assert_eq!(provenance.lineage, [owner.id()]);
+    assert_eq!(provenance.name, keep_name(&cert));
     assert!(verify(&tenant, &chain(keeping(&[&above, &cert])), &[owner.id()]).is_ok(), "among others");
     assert!(
         verify(&tenant, &chain(keeping(&[&cert])), &[]).is_ok(),
