@@ -12,7 +12,7 @@ help:
 	@echo 'make size      what one agent costs a Cortex-M4 in flash, RAM and stack: 2 min once, then 10 s'
 	@echo 'make vectors   writes av-proto/vectors anew after a change of the protocol, for review: 1 min'
 	@echo 'make model     attacks the protocol symbolically, and every variant of it that leaves something out: 2 min (Verifpal itself, once: 4 to 10 min)'
-	@echo 'make bench-proto  av-proto beside its own primitives and other Double Ratchets, in both builds of Poly1305: 10 min once, then 3 min'
+	@echo 'make bench-proto  av-proto beside its own primitives and other Double Ratchets, in both builds of Poly1305: 10 min once, then 1 min'
 	@echo 'make fuzz      every decoder, ratchet, conversation and enrollment under libFuzzer: 15 min (SECONDS_EACH=10, ONLY=texts), needs a nightly'
 	@echo 'make clean     removes target/, which is all that the others write: 1 s'
 

@@ -12,9 +12,9 @@
 //!
 //! # Speed on x86-64
 //!
-//! Of a short message's time most is Poly1305's where `poly1305` 0.9 finds AVX2, because that backend prepares its key
-//! by calls that are not inlined. Its portable backend is faster up to some KiB, and a 100-byte message then takes less
-//! than half the time. The choice is the final binary's, which builds with
+//! Of a short message's time most is Poly1305's where `poly1305` 0.9 finds AVX2: its operators are compiled without it, so
+//! that each vector instruction is a function call. Its portable backend is faster up to some KiB, and a 100-byte message
+//! then takes less than half the time. The choice is the final binary's, which builds with
 //! `RUSTFLAGS='--cfg poly1305_backend="soft"'`; a library cannot make it. `make bench-proto` measures both.
 #![cfg_attr(not(test), no_std)]
 
