@@ -125,7 +125,7 @@ impl StoredDevice {
                 if (key.kind == RecordKind::Peer) == peers {
                     let peer =
                         endpoint.restore(now, &seal, key, sealed).map_err(|error| error.to_string())?;
-                    peer.map(|peer| directory.note(peer));
+                    peer.into_iter().for_each(|peer| directory.note(peer));
                 }
                 Ok::<(), String>(())
             })?;

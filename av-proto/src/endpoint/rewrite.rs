@@ -37,8 +37,8 @@ pub(crate) fn rewrite_record<A: Aead, const SKIP: usize>(
         RecordKind::Meta => Meta::read(reader)?.write(writer),
         RecordKind::Prekeys => Prekeys::<ONE_TIME_PREKEYS>::read(reader)?.write(writer),
         RecordKind::Peer => {
-            let slot = &mut Slot::<Peer<A, SKIP>>::EMPTY;
-            Peer::fill(slot, 0, reader, now)?;
+            let mut slot = Slot::<Peer<A, SKIP>>::EMPTY;
+            Peer::fill(&mut slot, 0, reader, now)?;
             slot.get().ok_or(CodecError)?.write(writer)
         }
         RecordKind::Invite => Invite::read(reader)?.write(writer),

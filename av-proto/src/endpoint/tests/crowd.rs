@@ -17,6 +17,9 @@ use crate::{Now, XChaCha20Poly1305};
 pub(super) const LIMIT: u16 = 10_100;
 pub(super) const AGENTS: u8 = 24;
 
+/// What each device heard, and from whom; the owner comes first.
+pub(super) type Heard = Vec<Vec<(DeviceId, Vec<u8>)>>;
+
 /// A device that lends: what a driver on a host does, in a page.
 pub(super) struct Node<const PEERS: usize> {
     pub(super) endpoint: Box<Endpoint<XChaCha20Poly1305, PEERS, 16, 4, 2, 4_224>>,
@@ -131,7 +134,7 @@ impl<const PEERS: usize> Node<PEERS> {
 
     /// Dies, and begins again with what it stored.
     pub(super) fn restart(&mut self) -> Result<(), RestoreError> {
-        self.endpoint = Box::default();
+        *self.endpoint = Endpoint::new();
         self.endpoint.keep_peers(LIMIT);
         self.directory.clear();
         let is_peer = |key: &RecordKey| key.kind == RecordKind::Peer;
@@ -294,7 +297,7 @@ impl<const PEERS: usize> Tenant<PEERS> {
     }
 
     /// Messages to and from agents in a random order; what each device heard.
-    pub(super) fn converse(&mut self, seed: u64, rounds: u32) -> Vec<Vec<(DeviceId, Vec<u8>)>> {
+    pub(super) fn converse(&mut self, seed: u64, rounds: u32) -> Heard {
         let mut choices = ChaCha20Rng::seed_from_u64(seed);
         let owner = self.owner.id();
         for round in 0..rounds {

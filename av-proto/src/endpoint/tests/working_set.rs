@@ -9,7 +9,7 @@ use av_wire::{DeviceId, DevicePublic, RejectCode, Role};
 use chacha20::ChaCha20Rng;
 use rand_core::SeedableRng;
 
-use super::crowd::{AGENTS, LIMIT, Node, Tenant};
+use super::crowd::{AGENTS, Heard, LIMIT, Node, Tenant};
 use super::{ConnectionError, Event, NOW, Output};
 use crate::endpoint::peer::Peer;
 use crate::endpoint::{Endpoint, EndpointError, LendError, PeerRecord, RestoreError, SendError, Standing};
@@ -18,7 +18,7 @@ use crate::record::{RecordKey, RecordKind};
 use crate::{Aead, XChaCha20Poly1305};
 
 /// Founding, enrollment and two conversations with a restart between them.
-fn scenario<const PEERS: usize>() -> (Vec<Vec<(DeviceId, Vec<u8>)>>, usize) {
+fn scenario<const PEERS: usize>() -> (Heard, usize) {
     let mut tenant = Tenant::<PEERS>::new(AGENTS);
     let mut heard = tenant.converse(7, 200);
     tenant.owner.restart().expect("what was stored");
