@@ -1,5 +1,7 @@
 //! Devices of different sizes on a rude network come to rest with nothing left over (`PROTOCOL.md` section 8).
 
+#![allow(clippy::panic, reason = "a test says what it expects by panicking")]
+
 use av_simulator::{Capacity, Choices, Fate, Manners, Violation, World, on_a_large_stack};
 
 /// Enough for a few hundred messages and dozens of each fault.

@@ -1,5 +1,12 @@
 //! Every seed on the stable toolchain. `BLESS=1 cargo test -p av-fuzz-bodies --test seeds` writes them anew.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test says what it expects by panicking"
+)]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::{env, fs};
