@@ -114,9 +114,13 @@ fn a_statement_that_is_missing_is_fetched_and_what_follows_waits_its_turn() {
     tenant.meet(second, other);
     tenant.withholds = true;
     tenant.state(first, other, Verdict::Suspended);
+    assert_eq!(tenant.standing(second, other), Some(Standing::Active), "it has not heard of it");
     tenant.withholds = false;
-    tenant.state(first, other, Verdict::Resumed);
-    assert_eq!(tenant.standing(second, other), Some(Standing::Active), "both in their order");
+    tenant.state(first, agent, Verdict::Suspended);
+    for held in [other, agent] {
+        assert_eq!(tenant.standing(second, held), Some(Standing::Suspended), "what is missing was fetched");
+        tenant.state(first, held, Verdict::Resumed);
+    }
     assert!(!tenant.has(second, &Event::StatementsMissing(tenant.id(first))));
     // A revocation waits for nothing.
     tenant.withholds = true;
