@@ -76,7 +76,7 @@ where
         let prekeys = Prekeys::generate(rng, now.wall);
         let founding = root.found(&identity, origin, now.wall).map_err(|_| EndpointError::Bug)?;
         let link_keys = LinkKeys::of(link_key);
-        self.begin(identity, name, origin, link_keys, Progress::Founding(founding), prekeys);
+        self.begin(identity, name, origin, link_keys, founding, prekeys);
         Ok(())
     }
 
@@ -112,7 +112,7 @@ where
             options.inviter,
         )
         .map_err(|_| EndpointError::InvalidName)?;
-        self.begin(identity, name, options.origin, link_keys, Progress::Requested(requested), prekeys);
+        self.begin(identity, name, options.origin, link_keys, requested, prekeys);
         Ok(())
     }
 
@@ -133,10 +133,10 @@ where
         name: String<NAME_MAX>,
         origin: &Origin,
         link_keys: LinkKeys,
-        progress: Progress,
+        progress: impl Into<Progress>,
         prekeys: Prekeys<ONE_TIME_PREKEYS>,
     ) {
-        let device = Device { identity, name, origin: origin.clone(), link_keys, progress };
+        let device = Device { identity, name, origin: origin.clone(), link_keys, progress: progress.into() };
         // A connection that was allowed before may not be allowed to this device.
         self.disconnected();
         self.device.set(device);

@@ -210,14 +210,15 @@ impl Device {
         }
     }
 
-    /// A device, and the chain to [`Self::fill`] it with, where it has one.
-    pub(super) fn read<'b>(reader: &mut Reader<'b>) -> Result<(Self, &'b [u8]), CodecError> {
-        let identity = Identity::read(reader)?;
-        let name = text(reader.var()?)?;
-        let origin = Origin::parse(str(reader.var()?)?).map_err(|_| CodecError)?;
-        let link_keys = LinkKeys { current: *reader.array()?, next: *reader.array()? };
-        let (progress, chain) = Progress::read(reader)?;
-        Ok((Self { identity, name, origin, link_keys, progress }, chain))
+    /// A device, and the `chain` to [`Self::fill`] it with, where it has one.
+    pub(super) fn read<'b>(reader: &mut Reader<'b>, chain: &mut &'b [u8]) -> Result<Self, CodecError> {
+        Ok(Self {
+            identity: Identity::read(reader)?,
+            name: text(reader.var()?)?,
+            origin: Origin::parse(str(reader.var()?)?).map_err(|_| CodecError)?,
+            link_keys: LinkKeys { current: *reader.array()?, next: *reader.array()? },
+            progress: Progress::read(reader, chain)?,
+        })
     }
 
     /// Takes in the chain of its membership.
@@ -232,15 +233,30 @@ impl Device {
 }
 
 impl Progress {
-    #[inline(never)]
-    fn read<'b>(reader: &mut Reader<'b>) -> Result<(Self, &'b [u8]), CodecError> {
-        Ok(match reader.u8()? {
-            0 => Founding::read(reader).map(|(founding, chain)| (Self::Founding(founding), chain))?,
-            1 => (Self::Requested(Requested::read(reader)?), &[]),
-            2 => Granted::read(reader).map(|(granted, chain)| (Self::Granted(granted), chain))?,
-            3 => Membership::read(reader).map(|(membership, chain)| (Self::Active(membership), chain))?,
-            _ => return Err(CodecError),
-        })
+    fn read<'b>(reader: &mut Reader<'b>, chain: &mut &'b [u8]) -> Result<Self, CodecError> {
+        let step = reader.u8()?;
+        if step == 1 {
+            return Requested::read(reader).map(Self::Requested);
+        }
+        *chain = reader.var()?;
+        match step {
+            0 => Ok(Self::Founding(Founding::restored(Signature(*reader.array()?)))),
+            2 => Ok(Self::Granted(Granted::restored(Signature(*reader.array()?)))),
+            3 => Ok(Self::Active(Membership::empty())),
+            _ => Err(CodecError),
+        }
+    }
+}
+
+impl From<Founding> for Progress {
+    fn from(founding: Founding) -> Self {
+        Self::Founding(founding)
+    }
+}
+
+impl From<Requested> for Progress {
+    fn from(requested: Requested) -> Self {
+        Self::Requested(requested)
     }
 }
 

@@ -187,22 +187,43 @@ where
     /// Forgets everything, as a restart does, and wipes what was secret; [`Endpoint::restore`] follows. In place: a
     /// new endpoint assigned to the old one would first stand on the stack, which a microcontroller has no room for.
     pub fn reset(&mut self) {
-        let Self { device, meta, prekeys, peers, invites, outbox, inbox, .. } = self;
-        device.reset();
-        meta.reset();
-        prekeys.reset();
-        peers.iter_mut().for_each(Slot::reset);
-        invites.iter_mut().for_each(Slot::reset);
-        outbox.iter_mut().for_each(Slot::reset);
-        inbox.iter_mut().for_each(Slot::reset);
-        self.tally = Tally::EMPTY;
         self.disconnected();
-        self.calls.clear();
-        self.requests.clear();
-        self.events.clear();
-        (self.introductions, self.day) = (Bucket::FULL, 0);
-        self.calls_made = 0;
-        self.scratch.as_mut_slice().zeroize();
+        // Every field by name, so that none is forgotten.
+        let Self {
+            device,
+            meta,
+            prekeys,
+            peers,
+            invites,
+            outbox,
+            inbox,
+            tally,
+            working_set,
+            link: _,
+            calls,
+            requests,
+            events,
+            timer: _,
+            introductions,
+            day,
+            calls_made,
+            scratch,
+        } = self;
+        device.vacate();
+        meta.vacate();
+        prekeys.vacate();
+        peers.iter_mut().for_each(Slot::vacate);
+        invites.iter_mut().for_each(Slot::vacate);
+        outbox.iter_mut().for_each(Slot::vacate);
+        inbox.iter_mut().for_each(Slot::vacate);
+        *tally = Tally::EMPTY;
+        *working_set = WorkingSet::NEW;
+        calls.clear();
+        requests.clear();
+        events.clear();
+        (*introductions, *day) = (Bucket::FULL, 0);
+        *calls_made = 0;
+        scratch.as_mut_slice().zeroize();
     }
 
     /// A fresh connection to this device's origin is open; the relay's challenge is its first frame.

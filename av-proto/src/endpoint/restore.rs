@@ -56,11 +56,7 @@ where
                 RecordKind::Identity => {
                     let slot = place(from_mut(device), index)?;
                     let mut chain = &[][..];
-                    slot.fill(head.mark, || {
-                        let (device, its_chain) = Device::read(reader)?;
-                        chain = its_chain;
-                        Ok(device)
-                    })?;
+                    slot.fill(head.mark, || Device::read(reader, &mut chain))?;
                     slot.get_mut().ok_or(CodecError)?.fill(chain)?;
                 }
                 RecordKind::Meta => place(from_mut(meta), index)?.fill(head.mark, || Meta::read(reader))?,
@@ -73,15 +69,25 @@ where
                 RecordKind::Invite => place(invites, index)?.fill(head.mark, || Invite::read(reader))?,
                 RecordKind::Outbox => {
                     let slot = place(outbox, index)?;
-                    let (entry, frame) = OutboxEntry::read(reader)?;
-                    slot.restore(entry, head.mark);
+                    let mut frame = &[][..];
+                    slot.fill(head.mark, || {
+                        OutboxEntry::read(reader).map(|(entry, its)| {
+                            frame = its;
+                            entry
+                        })
+                    })?;
                     let entry = slot.get_mut().ok_or(CodecError)?;
                     entry.frame.extend_from_slice(frame).map_err(|_| CodecError)?;
                 }
                 RecordKind::Inbox => {
                     let slot = place(inbox, index)?;
-                    let (entry, payload) = InboxEntry::read(reader)?;
-                    slot.restore(entry, head.mark);
+                    let mut payload = &[][..];
+                    slot.fill(head.mark, || {
+                        InboxEntry::read(reader).map(|(entry, its)| {
+                            payload = its;
+                            entry
+                        })
+                    })?;
                     let entry = slot.get_mut().ok_or(CodecError)?;
                     entry.payload.extend_from_slice(payload).map_err(|_| CodecError)?;
                 }

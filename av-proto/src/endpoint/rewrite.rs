@@ -30,7 +30,8 @@ pub(crate) fn rewrite_record<A: Aead, const SKIP: usize>(
     Head::read(reader)?.write(writer)?;
     match key.kind {
         RecordKind::Identity => {
-            let (mut device, chain) = Device::read(reader)?;
+            let mut chain = &[][..];
+            let mut device = Device::read(reader, &mut chain)?;
             device.fill(chain)?;
             device.write(writer)
         }

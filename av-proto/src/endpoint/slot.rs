@@ -88,13 +88,6 @@ impl<T> Slot<T> {
         }
     }
 
-    /// Empties the slot where it is, with nothing to tell the store: the record stands there as before.
-    pub(super) fn reset(&mut self) {
-        self.value = Held::Empty;
-        self.changed = false;
-        self.mark = 0;
-    }
-
     /// Fills the slot with what the store holds.
     pub(super) fn restore(&mut self, value: T, mark: u64) {
         self.value = Held::Full(value);

@@ -234,7 +234,7 @@ impl Granted {
 
     /// Takes a verified grant in; the chain of [`VerifiedGrant::chain`] is to be filled in behind it.
     pub(crate) const fn of(grant: &VerifiedGrant<'_>) -> Self {
-        Self { membership: Membership::empty(), activation: grant.activation }
+        Self::restored(grant.activation)
     }
 
     /// The membership to be.
@@ -261,9 +261,8 @@ impl Granted {
         &mut self.membership
     }
 
-    /// A grant that was taken in, and the chain to fill its membership with.
-    pub(crate) fn read<'b>(reader: &mut Reader<'b>) -> Result<(Self, &'b [u8]), CodecError> {
-        let (membership, chain) = Membership::read(reader)?;
-        Ok((Self { membership, activation: Signature(*reader.array()?) }, chain))
+    /// From a record; the chain is to be filled into the membership.
+    pub(crate) const fn restored(activation: Signature) -> Self {
+        Self { membership: Membership::empty(), activation }
     }
 }

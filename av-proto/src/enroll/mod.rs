@@ -25,12 +25,11 @@ pub use root::{Founding, RecoveryKey, RecoveryKeyError};
 pub use statement::{OwnerSerials, SerialError, sign_statement};
 
 use av_wire::chain::{Chain, MAX_CERTS_BYTES, MAX_CHAIN_BYTES};
-use av_wire::layout::Reader;
 use av_wire::{DeviceId, DevicePublic, TenantId};
 use heapless::Vec;
 
 use crate::crypto::CryptoError;
-use crate::record::codec::{CodecError, ReadRecord, Writer};
+use crate::record::codec::{CodecError, Writer};
 
 /// A device's place in its tenant: its chain, verified when it was taken in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,7 +51,7 @@ impl Membership {
     }
 
     /// One whose chain is not there yet; [`Self::fill`] puts it where it stays.
-    const fn empty() -> Self {
+    pub(crate) const fn empty() -> Self {
         Self { tenant_id: TenantId([0; TenantId::LEN]), root: [0; 32], chain: Vec::new() }
     }
 
@@ -137,10 +136,5 @@ impl Membership {
 
     pub(crate) fn write(&self, writer: &mut Writer<'_>) -> Result<(), CodecError> {
         writer.var(&self.chain)
-    }
-
-    /// A membership, and the chain to [`Self::fill`] it with.
-    pub(crate) fn read<'b>(reader: &mut Reader<'b>) -> Result<(Self, &'b [u8]), CodecError> {
-        Ok((Self::empty(), reader.var()?))
     }
 }

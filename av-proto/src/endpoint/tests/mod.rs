@@ -86,7 +86,7 @@ impl Device {
 
     /// The process dies; the next one begins with what was stored.
     fn crash(&mut self) {
-        *self.endpoint = SmallEndpoint::new();
+        self.endpoint.reset();
         self.tickets.clear();
         for (key, sealed) in &self.store {
             let key = RecordKey::from_bytes(key).expect("a key that was stored");
