@@ -78,9 +78,9 @@ pub const PREKEY_RECKONING: u64 = 6 * 3_600 * 1_000;
 /// that was switched off (`PROTOCOL.md` section 5).
 pub const MAX_PREKEY_AGE: u64 = 5 * 7 * 24 * 3_600;
 
-/// Bytes by which a record's buffer is larger than the largest `Deliver` frame: what a frame's record holds beside
-/// the frame, and its seal. That it is enough is checked at compile time.
-pub const RECORD_OVERHEAD: usize = 128;
+/// Bytes by which a record's buffer is larger than the largest `Deliver` frame: what an outbox entry holds beside a
+/// message, and its seal. That it is enough is checked at compile time.
+pub const RECORD_OVERHEAD: usize = 160;
 
 /// One-time prekeys whose secrets a device keeps. An enrollment needs one; the rest serve later initiators.
 pub const ONE_TIME_PREKEYS: usize = 8;
@@ -109,3 +109,43 @@ pub const PRELUDE_BURST: u8 = 2;
 
 /// Milliseconds of uptime after which a peer may have one more prelude answered.
 pub const PRELUDE_PERIOD: u64 = 60_000;
+
+/// Messages to one peer that wait for its receipt. The oldest that the relay has is given up for another, and the
+/// application is told that its fate is unknown.
+pub const UNRECEIPTED_PER_PEER: usize = 32;
+
+/// Outbox entries that messages of the application leave free: receipts have to go out when everything else waits
+/// for them, or two devices with full outboxes would wait for each other.
+pub const CONTROL_ENTRIES: usize = 1;
+
+/// Chains of a session that a receipt accounts for: the current and the three before it. What is older was receipted
+/// long ago, or is sent again.
+pub const HISTORY_CHAINS: usize = 4;
+
+/// Ids by which a peer's frames are known to have come: twice the messages that it can hold for sending again, since
+/// receipts and the like have ids too. An older duplicate is asked for as if it had been lost, and its sender no
+/// longer holds it.
+pub const SEEN_IDS: usize = 64;
+
+/// Ids of frames that did not open and are to be asked for, of all peers. The oldest goes for another: its message
+/// is then sent again only when its sender misses the receipt.
+pub const UNOPENED_IDS: usize = 16;
+
+/// Milliseconds within which an opened message is receipted; others opened meanwhile share the receipt.
+pub const HAVE_DELAY: u64 = 60_000;
+
+/// Milliseconds after which a message that a receipt shows missing is sent again. Sooner it may still be under way.
+pub const AGAIN_AFTER: u64 = 120_000;
+
+/// Milliseconds for which a message waits for its receipt before the peer is asked, and so often again: 10, 20, 40,
+/// and from then on 60 minutes.
+pub const CHECK_AFTER: u64 = 600_000;
+
+/// Milliseconds to which waiting times double at the most: an hour.
+pub const LONGEST_WAIT: u64 = 3_600_000;
+
+/// Milliseconds before frames that did not open are asked for: what comes meanwhile is asked for together.
+pub const RESYNC_DELAY: u64 = 2_000;
+
+/// Milliseconds after which a resync without any answer, or a first flight without a reply, is repeated.
+pub const ANSWER_AFTER: u64 = 60_000;

@@ -21,7 +21,7 @@ pub enum Capacity {
     Large,
 }
 
-type Small = Endpoint<Watched, 2, 16, 4, 2, 4_224>;
+type Small = Endpoint<Watched, 2, 16, 4, 2, 4_256>;
 type Host = Endpoint<Watched, 16, 32, 16, 8, 8_192>;
 type Large = Endpoint<Watched, 4, 1_000, 32, 16, 98_304>;
 
@@ -50,7 +50,7 @@ impl Capacity {
 pub trait Machine {
     fn receive(&mut self, now: Now, rng: &mut dyn CryptoRng, frame: &[u8]) -> Result<(), ConnectionError>;
     fn poll(&mut self, now: Now) -> Option<Output<'_>>;
-    fn tick(&mut self, now: Now);
+    fn tick(&mut self, now: Now, rng: &mut dyn CryptoRng);
     fn connected(&mut self, channel: Channel<'_>) -> Result<(), ConnectionError>;
     fn disconnected(&mut self);
 
@@ -111,8 +111,8 @@ impl<const PEERS: usize, const SKIP: usize, const OUTBOX: usize, const INBOX: us
         Self::poll(self, now)
     }
 
-    fn tick(&mut self, now: Now) {
-        Self::tick(self, now);
+    fn tick(&mut self, now: Now, rng: &mut dyn CryptoRng) {
+        Self::tick(self, now, rng);
     }
 
     fn connected(&mut self, channel: Channel<'_>) -> Result<(), ConnectionError> {

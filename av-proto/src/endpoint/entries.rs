@@ -1,20 +1,31 @@
 //! Inbox entries: messages and activations; statements have a file of their own. Each is taken or rejected, stored, and
 //! then acknowledged.
 
+use core::ops::Range;
+
 use av_wire::enroll::{EnrollTranscript, verify_activation};
+use av_wire::layout::Reader;
 use av_wire::message::message_id;
 use av_wire::{DeviceId, MessageId, RejectCode, Signature};
 use rand_core::CryptoRng;
 
 use super::Endpoint;
+use super::control::{is_receipted, kind, read_ids, short};
 use super::error::ConnectionError;
 use super::event::{Event, Standing};
+use super::history::History;
 use super::inbox::InboxEntry;
-use super::peer::{Context, Peer, kind};
+use super::peer::{Context, Peer};
 use super::slot::Slot;
 use crate::Now;
 use crate::crypto::Aead;
-use crate::ratchet::Opened;
+use crate::ratchet::{Opened, RatchetError, first_8};
+
+/// A plaintext in the scratch buffer.
+struct Content {
+    kind: u8,
+    body: Range<usize>,
+}
 
 /// The inbox entry in hand.
 #[derive(Clone, Copy)]
@@ -69,6 +80,7 @@ where
     pub(super) fn delivered(
         &mut self,
         now: Now,
+        rng: &mut dyn CryptoRng,
         entry: Entry,
         sender: DeviceId,
         header_blob: &[u8],
@@ -91,41 +103,59 @@ where
             return;
         }
         match self.open(now, index, header_blob, ciphertext) {
-            None => {
-                if known.is_none() {
-                    self.remove_peer(index);
+            Ok(opened) => {
+                let Some(id) = self.message_id(&sender, header_blob, ciphertext) else { return };
+                self.opened(now, rng, entry, index, id, &opened);
+            }
+            Err(error) => {
+                match (known, self.message_id(&sender, header_blob, ciphertext)) {
+                    (None, _) => self.remove_peer(index),
+                    (Some(_), Some(id)) => self.note_unopened(now, index, &id, header_blob, error),
+                    (Some(_), None) => {}
                 }
                 self.reject(entry, sender, RejectCode::Unopened);
-            }
-            Some((opened, tenant_id, own_id)) => {
-                let message_id = message_id(&tenant_id, &sender, &own_id, header_blob, ciphertext);
-                self.opened(entry, index, sender, message_id, opened);
             }
         }
     }
 
-    /// Opens a message into the scratch buffer; on `None` every record is as it was.
+    fn message_id(&self, sender: &DeviceId, header_blob: &[u8], ciphertext: &[u8]) -> Option<MessageId> {
+        let device = self.device.get()?;
+        let tenant = device.membership()?.tenant_id();
+        Some(message_id(tenant, sender, device.identity.device_id(), header_blob, ciphertext))
+    }
+
+    /// Opens a message into the scratch buffer; on an error every record is as it was.
     fn open(
         &mut self,
         now: Now,
         index: usize,
         header_blob: &[u8],
         ciphertext: &[u8],
-    ) -> Option<(Opened, av_wire::TenantId, DeviceId)> {
-        let device = self.device.get()?;
-        let tenant = *device.membership()?.tenant_id();
-        let context = Context { tenant: &tenant, identity: &device.identity, now };
-        let peer = self.peers.get_mut(index)?.get_mut()?;
-        let prekeys = self.prekeys.get_mut()?;
+    ) -> Result<Opened, RatchetError> {
+        let missing = RatchetError::Unopened;
+        let device = self.device.get().ok_or(missing)?;
+        let tenant = device.membership().ok_or(missing)?.tenant_id();
+        let context = Context { tenant, identity: &device.identity, now };
+        let peer = self.peers.get_mut(index).and_then(Slot::get_mut).ok_or(missing)?;
+        let prekeys = self.prekeys.get_mut().ok_or(missing)?;
         let before = prekeys.one_time_len();
-        let opened = peer.open(&context, prekeys, header_blob, ciphertext, &mut self.scratch).ok()?;
+        let opened = peer.open(&context, prekeys, header_blob, ciphertext, &mut self.scratch)?;
         if prekeys.one_time_len() != before {
             self.prekeys.mark_changed();
         }
-        Some((opened, tenant, *device.identity.device_id()))
+        Ok(opened)
     }
 
-    fn opened(&mut self, entry: Entry, index: usize, from: DeviceId, message_id: MessageId, opened: Opened) {
+    /// A message opened: its plaintext stands in the scratch buffer.
+    fn opened(
+        &mut self,
+        now: Now,
+        rng: &mut dyn CryptoRng,
+        entry: Entry,
+        index: usize,
+        message_id: MessageId,
+        opened: &Opened,
+    ) {
         let Some(peer) = self.peers.get_mut(index).and_then(Slot::edit) else {
             return;
         };
@@ -133,56 +163,120 @@ where
             // Only the device that holds the approved keys can have sealed this.
             peer.standing = Standing::Active;
         }
+        let from = peer.device_id;
+        peer.received.see(short(&message_id));
+        if peer.sending_session().map(first_8) == Some(opened.place.session) {
+            peer.resync.heard(now);
+        }
         let is_confirmed = peer.is_confirmed();
         let was_confirmed = core::mem::replace(&mut peer.was_confirmed, is_confirmed);
-        let mut copied = None;
-        let code = match opened.kind {
-            kind::APPLICATION => None,
-            kind::COPY => match self.copy_came(&from, opened.len) {
-                Ok(copy) => {
-                    copied = Some(copy);
-                    None
-                }
-                Err(code) => Some(code),
-            },
-            kind::HELLO => {
-                peer.answer_due = true;
-                None
-            }
-            kind::HELLO_ANSWER => None,
-            kind::SERIALS => self.serials_came(&from, opened.len),
-            _ => Some(RejectCode::Malformed),
-        };
-        if let Some(code) = code {
-            self.reject(entry, from, code);
+        let Some((receipt, content)) = self.take_apart(opened) else {
+            self.reject(entry, from, RejectCode::Malformed);
             return;
+        };
+        let taken = content.map_or(Ok(()), |content| self.take(now, rng, entry, index, message_id, &content));
+        match taken {
+            Ok(()) => self.take_entry(entry),
+            Err(code) => self.reject(entry, from, code),
         }
-        self.take_entry(entry);
-        if opened.kind == kind::APPLICATION || copied.is_some() {
-            let payload = self.scratch.get(copied.map_or(0, |(_, start)| start)..opened.len);
-            // `is_next` has seen that there is room.
-            let slot = self.inbox.iter_mut().find(|slot| slot.is_empty());
-            if let (Some(payload), Some(slot)) = (payload, slot) {
-                let copied_to = copied.map(|(recipient, _)| recipient);
-                slot.set(InboxEntry { copied_to, ..InboxEntry::new(entry.sequence, from, message_id) });
-                // A payload is shorter than the buffer that it was opened into, and the entry's is as long.
-                slot.get_mut().map(|entry| entry.payload.extend_from_slice(payload));
-            }
+        if let Some(receipt) = receipt {
+            self.receipted(now, rng, index, &receipt);
         }
+        self.move_to_winner(rng, index);
         if is_confirmed && !was_confirmed {
             self.notify(Event::PeerConfirmed(from));
         }
     }
 
-    /// Answers hellos that wait, as soon as the outbox has room.
-    pub(super) fn answer_hellos(&mut self, rng: &mut dyn CryptoRng) {
-        let due =
-            self.peers.iter().filter_map(Slot::get).find(|peer| peer.answer_due).map(|peer| peer.device_id);
-        let Some(device_id) = due else { return };
-        if self.send_kind(rng, &device_id, kind::HELLO_ANSWER, &[]).is_ok()
-            && let Some(peer) = self.peer_slot(&device_id).and_then(Slot::edit)
-        {
-            peer.answer_due = false;
+    /// The receipt that stands before a plaintext, and the plaintext behind it; `None` when the peer broke the layout.
+    fn take_apart(&self, opened: &Opened) -> Option<(Option<History>, Option<Content>)> {
+        let whole = Content { kind: opened.kind, body: 0..opened.len };
+        if opened.kind != kind::HAVE {
+            return Some((None, Some(whole)));
+        }
+        let mut reader = Reader::new(self.scratch.get(whole.body)?);
+        let receipt = History::read(&mut reader).ok()?;
+        let rest = reader.rest();
+        let Some((kind, body)) = rest.split_first() else {
+            return Some((Some(receipt), None));
+        };
+        let content = Content { kind: *kind, body: opened.len - body.len()..opened.len };
+        (*kind != kind::HAVE).then_some((Some(receipt), Some(content)))
+    }
+
+    /// Does what a plaintext says.
+    fn take(
+        &mut self,
+        now: Now,
+        rng: &mut dyn CryptoRng,
+        entry: Entry,
+        index: usize,
+        message_id: MessageId,
+        content: &Content,
+    ) -> Result<(), RejectCode> {
+        let malformed = RejectCode::Malformed;
+        let peer = self.peers.get_mut(index).and_then(Slot::edit).ok_or(malformed)?;
+        let body = self.scratch.get(content.body.clone()).ok_or(malformed)?;
+        match content.kind {
+            kind::APPLICATION => {
+                peer.received.owe(now, false);
+                self.store_payload(entry, index, message_id, None, content.body.clone());
+            }
+            kind::COPY => {
+                peer.received.owe(now, false);
+                let from = peer.device_id;
+                let (recipient, start) = self.copy_came(&from, content.body.clone())?;
+                self.store_payload(entry, index, message_id, Some(recipient), start..content.body.end);
+            }
+            kind::SERIALS => {
+                let from = peer.device_id;
+                return self.serials_came(&from, content.body.clone()).map_or(Ok(()), Err);
+            }
+            kind::AGAIN => {
+                let (original, inner) = body.split_first_chunk().ok_or(malformed)?;
+                let (kind, payload) = inner.split_first().ok_or(malformed)?;
+                if !is_receipted(*kind) {
+                    return Err(malformed);
+                }
+                peer.received.owe(now, false);
+                let original = MessageId(*original);
+                let start = content.body.end - payload.len();
+                let inner = Content { kind: *kind, body: start..content.body.end };
+                if !peer.received.has_seen(&short(&original)) {
+                    peer.received.see(short(&original));
+                    self.take(now, rng, entry, index, original, &inner)?;
+                }
+                self.came_again(index, &original);
+            }
+            kind::HELLO | kind::CHECK if body.is_empty() => peer.received.owe(now, true),
+            kind::RESYNC => {
+                let ids = read_ids(body).ok_or(malformed)?;
+                self.answer_resync(rng, index, &ids);
+            }
+            kind::GONE => {
+                let ids = read_ids(body).ok_or(malformed)?;
+                self.resync_answered(index, &ids);
+            }
+            _ => return Err(malformed),
+        }
+        Ok(())
+    }
+
+    fn store_payload(
+        &mut self,
+        entry: Entry,
+        index: usize,
+        id: MessageId,
+        copied_to: Option<DeviceId>,
+        payload: Range<usize>,
+    ) {
+        let from = self.peers.get(index).and_then(Slot::get).map(|peer| peer.device_id);
+        // `is_next` has seen that there is room.
+        let slot = self.inbox.iter_mut().find(|slot| slot.is_empty());
+        if let (Some(from), Some(payload), Some(slot)) = (from, self.scratch.get(payload), slot) {
+            slot.set(InboxEntry { copied_to, ..InboxEntry::new(entry.sequence, from, id) });
+            // A payload is shorter than the buffer that it was opened into, and the entry's is as long.
+            slot.get_mut().map(|entry| entry.payload.extend_from_slice(payload));
         }
     }
 

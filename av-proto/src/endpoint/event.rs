@@ -2,10 +2,11 @@
 
 use av_wire::statement::Verdict;
 use av_wire::{DeviceId, Fingerprint, LookupHash, RefusalCode, RejectCode, Role};
-use heapless::String;
+use heapless::{String, Vec};
 
 use super::working_set::PeerRecord;
 use crate::invite::{NAME_MAX, PLATFORM_MAX};
+use crate::limits::UNOPENED_IDS;
 
 /// A number that names an outbox entry of this device, never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -98,7 +99,7 @@ pub enum Event {
     StatementsMissing(DeviceId),
     /// More devices are revoked than this one can keep in mind: it believes no chain that it did not believe before.
     RevocationsFull,
-    /// The message is durable at the relay.
+    /// The message is durable at the relay. After a restart it may be said again.
     Accepted(OutboxId),
     /// The relay does not take the message; it was dropped.
     Refused(OutboxId, RefusalCode),
@@ -110,6 +111,20 @@ pub enum Event {
         /// The entry after which the relay goes on.
         previous: u64,
     },
+    /// The peer's device has opened and stored the message.
+    Delivered(OutboxId),
+    /// The message was given up for a newer one before its receipt came: whether it arrived is not known.
+    Unreceipted(OutboxId),
+    /// Frames of this peer did not open, and it no longer holds what they were: receipted, given up or never made.
+    /// Whether the messages arrived by another way is not known.
+    Gone {
+        /// Whose frames they were.
+        from: DeviceId,
+        /// The first 8 bytes of their message ids.
+        ids: Vec<[u8; 8], UNOPENED_IDS>,
+    },
+    /// The peer used a place in its message chain twice: it runs on an old copy of its storage, or on two.
+    Diverged(DeviceId),
     /// Something came that this device did not take; beside the inbox cursor nothing changed.
     MessageRejected {
         /// Whom the relay names as its sender.
@@ -202,4 +217,6 @@ pub struct PeerView {
     pub confirmed: bool,
     /// Its record, for a driver that lends.
     pub record: PeerRecord,
+    /// Whether the peer ever ran on an old copy of its storage, see [`Event::Diverged`].
+    pub diverged: bool,
 }

@@ -3,10 +3,12 @@
 use av_wire::frame::Rejected;
 use av_wire::layout::Reader;
 use av_wire::limits::MAX_REJECTED;
-use av_wire::{InboxEpoch, RejectCode};
+use av_wire::{DeviceId, InboxEpoch, RejectCode};
 use heapless::Vec;
 
+use super::resync::Unopened;
 use crate::enroll::{OwnerSerials, Revoked};
+use crate::limits::UNOPENED_IDS;
 use crate::record::codec::{CodecError, ReadRecord, Writer};
 
 pub(super) struct Meta {
@@ -26,11 +28,23 @@ pub(super) struct Meta {
     pub(super) revoked: Revoked,
     /// The next outbox number.
     pub(super) next_outbox: u64,
+    /// Frames that did not open and are to be asked for, the oldest first.
+    pub(super) unopened: Vec<Unopened, UNOPENED_IDS>,
 }
 
 impl Meta {
-    pub(super) const MAX_LEN: usize =
-        8 + 1 + 16 + 8 + 1 + MAX_REJECTED * 9 + 8 + OwnerSerials::MAX_LEN + Revoked::MAX_LEN + 8;
+    pub(super) const MAX_LEN: usize = 8
+        + 1
+        + 16
+        + 8
+        + 1
+        + MAX_REJECTED * 9
+        + 8
+        + OwnerSerials::MAX_LEN
+        + Revoked::MAX_LEN
+        + 8
+        + 1
+        + UNOPENED_IDS * 25;
 
     pub(super) const fn new() -> Self {
         Self {
@@ -42,6 +56,7 @@ impl Meta {
             serials: OwnerSerials::new(),
             revoked: Revoked::new(),
             next_outbox: 1,
+            unopened: Vec::new(),
         }
     }
 
@@ -61,6 +76,18 @@ impl Meta {
         let _ = self.rejected.push(Rejected { sequence, code });
     }
 
+    /// Notes a frame that is to be asked for; the oldest makes room.
+    pub(super) fn note_unopened(&mut self, unopened: Unopened) {
+        if self.unopened.iter().any(|known| known.peer == unopened.peer && known.id == unopened.id) {
+            return;
+        }
+        if self.unopened.is_full() {
+            self.unopened.remove(0);
+        }
+        // There is room: one was removed.
+        let _ = self.unopened.push(unopened);
+    }
+
     pub(super) fn write(&self, writer: &mut Writer<'_>) -> Result<(), CodecError> {
         writer.u64(self.marks)?;
         writer.flag(self.inbox_epoch.is_some())?;
@@ -74,7 +101,13 @@ impl Meta {
         writer.u64(self.statement_serial)?;
         self.serials.write(writer)?;
         self.revoked.write(writer)?;
-        writer.u64(self.next_outbox)
+        writer.u64(self.next_outbox)?;
+        writer.u8(u8::try_from(self.unopened.len()).map_err(|_| CodecError)?)?;
+        self.unopened.iter().try_for_each(|unopened| {
+            writer.bytes(unopened.peer.as_bytes())?;
+            writer.bytes(&unopened.id)?;
+            writer.flag(unopened.is_reused)
+        })
     }
 
     pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, CodecError> {
@@ -86,15 +119,26 @@ impl Meta {
             let entry = Rejected { sequence: reader.u64()?, code: reject_code(reader.u8()?)? };
             rejected.push(entry).map_err(|_| CodecError)?;
         }
+        let statement_serial = reader.u64()?;
+        let serials = OwnerSerials::read(reader)?;
+        let revoked = Revoked::read(reader)?;
+        let next_outbox = reader.u64()?;
+        let mut unopened = Vec::new();
+        for _ in 0..reader.u8()? {
+            let (peer, id) = (DeviceId(*reader.array()?), *reader.array()?);
+            let frame = Unopened { peer, id, is_reused: reader.flag()?, asked: false };
+            unopened.push(frame).map_err(|_| CodecError)?;
+        }
         Ok(Self {
             marks,
             inbox_epoch,
             taken,
             rejected,
-            statement_serial: reader.u64()?,
-            serials: OwnerSerials::read(reader)?,
-            revoked: Revoked::read(reader)?,
-            next_outbox: reader.u64()?,
+            statement_serial,
+            serials,
+            revoked,
+            next_outbox,
+            unopened,
         })
     }
 }

@@ -20,12 +20,15 @@
 //! commands ─▶ send │ owner ────────────┘
 //! ```
 
+mod again;
 mod begin;
 mod calls;
+mod control;
 mod device;
 mod entries;
 mod error;
 mod event;
+mod history;
 mod inbox;
 #[cfg(any(test, feature = "testing"))]
 mod inspect;
@@ -39,8 +42,11 @@ mod peer;
 mod peer_head;
 mod poll;
 mod prekeys;
+mod receipts;
 mod receive;
+mod received;
 mod restore;
+mod resync;
 #[cfg(any(test, feature = "testing"))]
 mod rewrite;
 mod send;
@@ -49,6 +55,7 @@ mod siblings;
 mod slot;
 mod statements;
 mod views;
+mod wait;
 mod working_set;
 
 #[cfg(test)]
@@ -65,22 +72,23 @@ pub use views::Phase;
 pub use working_set::PeerRecord;
 
 use av_wire::DeviceId;
-use av_wire::limits::{DELIVER_OVERHEAD, SEND_OVERHEAD};
+use av_wire::limits::DELIVER_OVERHEAD;
 use heapless::{Deque, Vec};
+use rand_core::CryptoRng;
 use zeroize::Zeroize;
 
 use crate::Now;
 use crate::crypto::Aead;
 use crate::enroll::{Invite, Membership};
 use crate::keys::Prekeys;
-use crate::limits::{EVENTS, INVITES, ONE_TIME_PREKEYS, PENDING_REQUESTS, RECORD_OVERHEAD};
+use crate::limits::{CONTROL_ENTRIES, EVENTS, INVITES, ONE_TIME_PREKEYS, PENDING_REQUESTS, RECORD_OVERHEAD};
 use crate::record::{self, Tally};
 use calls::{CALLS, Call};
 use device::Device;
 use inbox::InboxEntry;
 use link::Link;
 use meta::Meta;
-use outbox::OutboxEntry;
+use outbox::{OutboxEntry, Settled};
 use owner::PendingRequest;
 use peer::{Bucket, Peer};
 use slot::{Held, Slot};
@@ -117,6 +125,8 @@ pub struct Endpoint<
     introductions: Bucket,
     /// Days of uptime, as of the last tick.
     day: u64,
+    /// Waits for receipts that ended: one input can end them all.
+    settled: Deque<(OutboxId, Settled), OUTBOX>,
     timer: Option<u64>,
     calls_made: u32,
     scratch: [u8; BODY],
@@ -132,15 +142,15 @@ where
 
     /// Bytes of the largest stored record of this device.
     pub const RECORD: usize = {
-        let frame = Self::MAX_MESSAGE - DELIVER_OVERHEAD + SEND_OVERHEAD;
+        let message = Self::MAX_MESSAGE - DELIVER_OVERHEAD;
         let lengths = [
             Device::MAX_LEN,
             Meta::MAX_LEN,
             Prekeys::<ONE_TIME_PREKEYS>::MAX_LEN,
             Peer::<A, SKIP>::MAX_LEN,
             Invite::MAX_LEN,
-            OutboxEntry::<BODY>::OVERHEAD + frame,
-            InboxEntry::<BODY>::OVERHEAD + frame,
+            OutboxEntry::<BODY>::OVERHEAD + message,
+            InboxEntry::<BODY>::OVERHEAD + message,
         ];
         let (mut largest, mut rest) = (0, lengths.as_slice());
         while let Some((length, others)) = rest.split_first() {
@@ -156,6 +166,7 @@ where
             "AV/1's smallest max_message"
         );
         assert!(Self::RECORD <= BODY, "every record has to fit into BODY");
+        assert!(OUTBOX > CONTROL_ENTRIES, "receipts need an outbox entry beside those of messages");
     };
 
     /// An endpoint without identity, fit for a `static`.
@@ -178,6 +189,7 @@ where
             events: Deque::new(),
             introductions: Bucket::FULL,
             day: 0,
+            settled: Deque::new(),
             timer: None,
             calls_made: 0,
             scratch: [0; BODY],
@@ -248,8 +260,8 @@ where
         self.outbox.iter_mut().filter_map(Slot::get_mut).for_each(|entry| entry.transmitted = false);
     }
 
-    /// A [`Output::Timer`] came due.
-    pub fn tick(&mut self, now: Now) {
+    /// A [`Output::Timer`] came due: receipts, checks and the like go into the outbox.
+    pub fn tick(&mut self, now: Now, rng: &mut dyn CryptoRng) {
         self.forget_told_serials(now);
         for slot in &mut self.peers {
             if slot.get_mut().is_some_and(|peer| peer.tick(now)) {
@@ -259,6 +271,24 @@ where
         if self.link.get_mut().is_some_and(|link| link.tick(now)) {
             self.notify(Event::ConnectionSilent);
         }
+        self.attend(now, rng);
+    }
+
+    /// Does for every peer what is due: receipts, checks, first flights, resyncs.
+    fn attend(&mut self, now: Now, rng: &mut dyn CryptoRng) {
+        for index in 0..PEERS {
+            self.attend_receipts(now, rng, index);
+            self.attend_resync(now, rng, index);
+        }
+    }
+
+    /// When something is due next; what is due already waits for room or for a session, not for the time.
+    fn next_due(&self, now: Now) -> Option<u64> {
+        let peers = self.peers.iter().filter_map(Slot::get).filter_map(|peer| peer.due(now));
+        let checks = self.outbox.iter().filter_map(Slot::get).map(|entry| entry.check.due());
+        let checks = checks.filter(|due| *due > now.uptime && *due < u64::MAX);
+        let ping = self.link.get().and_then(Link::next_ping).map(|due| due.max(now.uptime));
+        peers.chain(checks).chain(ping).min()
     }
 
     fn membership(&self) -> Option<&Membership> {
@@ -284,6 +314,24 @@ where
         }
         // There is room: one was removed.
         let _ = self.events.push_back(event);
+    }
+
+    /// Queues how the wait for a receipt ended.
+    fn settle(&mut self, id: OutboxId, outcome: Settled) {
+        if self.settled.is_full() {
+            self.settled.pop_front();
+        }
+        // There is room: one was removed.
+        let _ = self.settled.push_back((id, outcome));
+    }
+
+    fn next_event(&mut self) -> Option<Event> {
+        self.events.pop_front().or_else(|| {
+            self.settled.pop_front().map(|(id, outcome)| match outcome {
+                Settled::Delivered => Event::Delivered(id),
+                Settled::Unreceipted => Event::Unreceipted(id),
+            })
+        })
     }
 }
 

@@ -1,4 +1,4 @@
-//! Frames that the relay has not answered yet: kept until it does, sent again on every connection.
+//! What waits in the outbox: calls until the relay has answered them, messages until their receipt has come.
 
 use av_wire::layout::Reader;
 use av_wire::statement::Verdict;
@@ -6,13 +6,16 @@ use av_wire::{DeviceId, MessageId};
 use heapless::Vec;
 
 use super::event::OutboxId;
+use super::wait::Wait;
+use crate::crypto::Secret;
+use crate::ratchet::{Place, first_8};
 use crate::record::codec::{CodecError, ReadRecord, Writer};
 
-/// What a frame is about, to make sense of its answer.
+/// What an entry is about, to make sense of its answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum About {
-    /// A message to a peer.
-    Message { peer: DeviceId, message_id: MessageId },
+    /// A message to a peer, as it was last sealed; the entry holds header blob and ciphertext.
+    Message(Message),
     /// The approval of a device.
     Approve(DeviceId),
     /// The rejection of a device.
@@ -23,23 +26,51 @@ pub(super) enum About {
     Statement(DeviceId, Verdict),
 }
 
-impl About {
-    /// Whose record the entry goes together with: a message's and an approval's outcome changes the peer.
-    pub(super) const fn peer(&self) -> Option<DeviceId> {
-        match self {
-            Self::Message { peer, .. } | Self::Approve(peer) => Some(*peer),
-            Self::Reject(_) | Self::Recertify(_) | Self::Statement(..) => None,
-        }
-    }
+/// A sealed message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Message {
+    pub(super) peer: DeviceId,
+    pub(super) message_id: MessageId,
+    pub(super) kind: u8,
+    /// Bytes of the header blob.
+    pub(super) header_len: u16,
 }
 
-/// A frame with its number; calls use the number's low half as their request number.
+/// What is kept of a message until its receipt: how the receipt names it, and how this device reads it again.
+///
+/// The message key takes the place of the plaintext: both stand under the same record seal, and either tells the
+/// other, since the ciphertext stands beside it.
+pub(super) struct Sealing {
+    /// The id under which the peer delivers it, however often it is sealed again.
+    pub(super) original: MessageId,
+    /// `th`.
+    pub(super) session: [u8; 32],
+    pub(super) place: Place,
+    pub(super) key: Secret<32>,
+}
+
 pub(super) struct OutboxEntry<const BODY: usize> {
+    /// Its number; calls use its low half as their request number.
     pub(super) id: OutboxId,
     pub(super) about: About,
-    pub(super) frame: Vec<u8, BODY>,
-    /// Whether it went out on this connection; not stored.
+    /// The call's frame, or the message.
+    pub(super) bytes: Vec<u8, BODY>,
+    /// For a message that is receipted.
+    pub(super) sealing: Option<Sealing>,
+    // What follows is not stored: after a restart the entry is sent once more, and the relay knows it by its id.
+    /// Whether it went out on this connection.
     pub(super) transmitted: bool,
+    /// Uptime at which the relay took it.
+    pub(super) accepted: Option<u64>,
+    /// When to ask for its receipt.
+    pub(super) check: Wait,
+}
+
+/// How the wait for a receipt ended.
+#[derive(Clone, Copy)]
+pub(super) enum Settled {
+    Delivered,
+    Unreceipted,
 }
 
 /// The request number of the call with this outbox number. Answers match within one connection, where at most
@@ -48,55 +79,100 @@ pub(super) fn request_number(id: OutboxId) -> u32 {
     u32::try_from(id.number() % u64::from(u32::MAX)).unwrap_or(0).saturating_add(1)
 }
 
-impl<const BODY: usize> OutboxEntry<BODY> {
-    /// Bytes that an entry's record is longer than its frame: number, kind, two ids, length.
-    pub(super) const OVERHEAD: usize = 8 + 1 + 16 + 16 + 2;
+impl About {
+    /// The peer that a message is for.
+    pub(super) fn recipient(&self) -> Option<DeviceId> {
+        match self {
+            Self::Message(message) => Some(message.peer),
+            Self::Approve(_) | Self::Reject(_) | Self::Recertify(_) | Self::Statement(..) => None,
+        }
+    }
 
-    /// An entry without its frame.
-    pub(super) const fn new(id: OutboxId, about: About) -> Self {
-        Self { id, about, frame: Vec::new(), transmitted: false }
+    /// Whose record the entry goes together with: a message's and an approval's outcome changes the peer.
+    pub(super) const fn peer(&self) -> Option<DeviceId> {
+        match self {
+            Self::Message(Message { peer, .. }) | Self::Approve(peer) => Some(*peer),
+            Self::Reject(_) | Self::Recertify(_) | Self::Statement(..) => None,
+        }
+    }
+
+    /// The message id of a message.
+    pub(super) fn message_id(&self) -> Option<MessageId> {
+        match self {
+            Self::Message(message) => Some(message.message_id),
+            Self::Approve(_) | Self::Reject(_) | Self::Recertify(_) | Self::Statement(..) => None,
+        }
+    }
+}
+
+impl<const BODY: usize> OutboxEntry<BODY> {
+    /// Bytes of the largest record beside a call's frame or a message: number, kind, peer, id, kind, header's length,
+    /// flag, original id, session, place, key, length.
+    pub(super) const OVERHEAD: usize = 8 + 1 + 16 + 16 + 1 + 2 + 1 + 16 + 32 + 16 + 32 + 2;
+
+    /// An entry without its bytes.
+    pub(super) const fn new(id: OutboxId, about: About, sealing: Option<Sealing>) -> Self {
+        Self { id, about, bytes: Vec::new(), sealing, transmitted: false, accepted: None, check: Wait::NONE }
+    }
+
+    /// Whether the relay has yet to answer.
+    pub(super) const fn is_unanswered(&self) -> bool {
+        self.accepted.is_none()
+    }
+
+    /// Whether it is a message of the endpoint's own, which needs no receipt.
+    pub(super) const fn is_control(&self) -> bool {
+        matches!(self.about, About::Message(_)) && self.sealing.is_none()
+    }
+
+    /// Whether it is a message for this peer that waits for a receipt.
+    pub(super) fn is_unreceipted_by(&self, peer: &DeviceId) -> bool {
+        self.sealing.is_some() && self.about.recipient() == Some(*peer)
     }
 
     pub(super) fn write(&self, writer: &mut Writer<'_>) -> Result<(), CodecError> {
         writer.u64(self.id.0)?;
-        match self.about {
-            About::Message { peer, message_id } => {
-                writer.u8(1)?;
-                writer.bytes(peer.as_bytes())?;
-                writer.bytes(message_id.as_bytes())?;
-            }
-            About::Approve(device) => {
-                writer.u8(2)?;
-                writer.bytes(device.as_bytes())?;
-            }
-            About::Reject(device) => {
-                writer.u8(3)?;
-                writer.bytes(device.as_bytes())?;
-            }
-            About::Recertify(device) => {
-                writer.u8(7)?;
-                writer.bytes(device.as_bytes())?;
-            }
-            About::Statement(device, verdict) => {
-                writer.u8(match verdict {
-                    Verdict::Revoked => 4,
-                    Verdict::Suspended => 5,
-                    Verdict::Resumed => 6,
-                })?;
-                writer.bytes(device.as_bytes())?;
-            }
+        let (kind, device) = match self.about {
+            About::Message(message) => (1, message.peer),
+            About::Approve(device) => (2, device),
+            About::Reject(device) => (3, device),
+            About::Recertify(device) => (7, device),
+            About::Statement(device, Verdict::Revoked) => (4, device),
+            About::Statement(device, Verdict::Suspended) => (5, device),
+            About::Statement(device, Verdict::Resumed) => (6, device),
+        };
+        writer.u8(kind)?;
+        writer.bytes(device.as_bytes())?;
+        if let About::Message(message) = &self.about {
+            writer.bytes(message.message_id.as_bytes())?;
+            writer.u8(message.kind)?;
+            writer.u16(message.header_len)?;
+            writer.flag(self.sealing.is_some())?;
         }
-        writer.var(&self.frame)
+        if let Some(sealing) = &self.sealing {
+            writer.bytes(sealing.original.as_bytes())?;
+            writer.bytes(&sealing.session)?;
+            writer.bytes(&sealing.place.ratchet)?;
+            writer.u32(sealing.place.chain)?;
+            writer.u32(sealing.place.number)?;
+            writer.secret(sealing.key.expose())?;
+        }
+        writer.var(&self.bytes)
     }
 
-    /// An entry and its frame, which the caller puts into it where it stands: an entry is too large to be moved
+    /// An entry and its bytes, which the caller puts into it where it stands: an entry is too large to be moved
     /// about on a microcontroller's stack.
     pub(super) fn read<'b>(reader: &mut Reader<'b>) -> Result<(Self, &'b [u8]), CodecError> {
         let id = OutboxId(reader.u64()?);
         let kind = reader.u8()?;
         let device = DeviceId(*reader.array()?);
         let about = match kind {
-            1 => About::Message { peer: device, message_id: MessageId(*reader.array()?) },
+            1 => About::Message(Message {
+                peer: device,
+                message_id: MessageId(*reader.array()?),
+                kind: reader.u8()?,
+                header_len: reader.u16()?,
+            }),
             2 => About::Approve(device),
             3 => About::Reject(device),
             4 => About::Statement(device, Verdict::Revoked),
@@ -105,6 +181,21 @@ impl<const BODY: usize> OutboxEntry<BODY> {
             7 => About::Recertify(device),
             _ => return Err(CodecError),
         };
-        Ok((Self::new(id, about), reader.var()?))
+        let is_kept = kind == 1 && reader.flag()?;
+        let sealing = if is_kept { Some(Sealing::read(reader)?) } else { None };
+        Ok((Self::new(id, about, sealing), reader.var()?))
+    }
+}
+
+impl Sealing {
+    fn read(reader: &mut Reader<'_>) -> Result<Self, CodecError> {
+        let (original, session) = (MessageId(*reader.array()?), *reader.array()?);
+        let place = Place {
+            session: first_8(&session),
+            ratchet: *reader.array()?,
+            chain: reader.u32()?,
+            number: reader.u32()?,
+        };
+        Ok(Self { original, session, place, key: Secret::new(*reader.array()?) })
     }
 }

@@ -11,10 +11,11 @@ use rand_core::CryptoRng;
 
 use super::Endpoint;
 use super::calls::CallAbout;
+use super::control::kind;
 use super::error::{ApproveError, EndpointError};
 use super::event::{Event, RequestVerdict, RequestView, Standing};
 use super::outbox::{About, request_number};
-use super::peer::{Context, Peer, kind};
+use super::peer::{Context, Peer};
 use super::send::put_frame;
 use super::slot::Slot;
 use super::working_set::Vacancy;
@@ -294,8 +295,7 @@ where
 
     /// The relay refused the approval: there is no peer after all. The invite stays used.
     pub(super) fn forget_peer(&mut self, device_id: &DeviceId) {
-        let is_to_it = |about: About| matches!(about, About::Message { peer, .. } if peer == *device_id);
-        while self.take_outbox(|entry| is_to_it(entry.about)).is_some() {}
+        while self.take_outbox(|entry| entry.about.recipient() == Some(*device_id)).is_some() {}
         if let Some(place) = self.peer_index(device_id) {
             self.remove_peer(place);
         }

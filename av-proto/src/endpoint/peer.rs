@@ -9,8 +9,11 @@ use rand_core::CryptoRng;
 
 use super::event::Standing;
 use super::peer_head::PeerHead;
+use super::received::Received;
+use super::resync::Resync;
 use super::sessions::Sessions;
 use super::slot::Slot;
+use super::wait::Wait;
 use crate::Now;
 use crate::crypto::Aead;
 use crate::enroll::{Certification, Revoked};
@@ -18,25 +21,12 @@ use crate::error::{RatchetError, X3dhError};
 use crate::invite::NAME_MAX;
 use crate::keys::{Identity, Prekeys, Secret};
 use crate::limits::{
-    MAX_GENERATION_JUMP, MAX_PREKEY_AGE, ONE_TIME_PREKEYS, PADDING_BLOCK, PRELUDE_BURST, PRELUDE_PERIOD,
+    ANSWER_AFTER, MAX_GENERATION_JUMP, MAX_PREKEY_AGE, ONE_TIME_PREKEYS, PADDING_BLOCK, PRELUDE_BURST,
+    PRELUDE_PERIOD,
 };
-use crate::ratchet::{HeaderBlob, Opened, Sealed, Session};
+use crate::ratchet::{HeaderBlob, Opened, Place, Sealed, Session};
 use crate::record::codec::{CodecError, ReadRecord, Writer};
 use crate::x3dh::{self, Parameters};
-
-/// What a message is; the first byte of its plaintext.
-pub(super) mod kind {
-    /// The application's.
-    pub(crate) const APPLICATION: u8 = 1;
-    /// An initiator's first message when the application has nothing to say yet; no body.
-    pub(crate) const HELLO: u8 = 2;
-    /// Answers a hello, so that the initiator's session is confirmed; no body.
-    pub(crate) const HELLO_ANSWER: u8 = 3;
-    /// An owner's last serial; a u64.
-    pub(crate) const SERIALS: u8 = 10;
-    /// An owner's device to another: what it sent to somebody.
-    pub(crate) const COPY: u8 = 11;
-}
 
 /// Where a message came in: the context that opening it needs.
 pub(super) struct Context<'c> {
@@ -67,14 +57,19 @@ pub(super) struct Peer<A: Aead, const SKIP: usize> {
     knows_us: bool,
     /// What this owner told it of its own last serial; not stored.
     pub(super) told_serial: Option<u64>,
-    /// Its hello waits for an answer.
-    pub(super) answer_due: bool,
     /// Whether the application was told that the peer is confirmed.
     pub(super) was_confirmed: bool,
+    /// Whether it ever ran on an old copy of its storage.
+    pub(super) diverged: bool,
     /// Transcript and chain hash of its enrollment, until its activation came.
     pub(super) enrollment: Option<([u8; 32], [u8; 32])>,
     sessions: Sessions<A, SKIP>,
+    pub(super) received: Received,
+    // What follows is not stored.
     preludes: Bucket,
+    pub(super) resync: Resync,
+    /// When to repeat the first flight, while no reply has opened.
+    flight: Option<Wait>,
 }
 
 /// A token bucket over uptime: a forged prelude costs five DH, so they are rationed by peer.
@@ -120,7 +115,8 @@ impl<A: Aead, const SKIP: usize> Peer<A, SKIP> {
         + 1
         + 1
         + 65
-        + Sessions::<A, SKIP>::MAX_LEN;
+        + Sessions::<A, SKIP>::MAX_LEN
+        + Received::MAX_LEN;
 
     pub(super) fn new(
         device: DevicePublic,
@@ -142,11 +138,14 @@ impl<A: Aead, const SKIP: usize> Peer<A, SKIP> {
             newest_prekey: 0,
             knows_us: false,
             told_serial: None,
-            answer_due: false,
             was_confirmed: false,
+            diverged: false,
             enrollment: None,
             sessions: Sessions::new(),
+            received: Received::new(),
             preludes: Bucket::FULL,
+            resync: Resync::IDLE,
+            flight: None,
         }
     }
 
@@ -191,6 +190,36 @@ impl<A: Aead, const SKIP: usize> Peer<A, SKIP> {
         self.sessions.winner().is_some_and(Session::is_confirmed)
     }
 
+    /// Whether a message of the peer opened on the session that this device sends on: the peer holds it.
+    pub(super) fn is_established(&self) -> bool {
+        self.sessions.winner().is_some_and(|winner| winner.receiving_chains() > 0)
+    }
+
+    /// `th` of the session that this device sends on.
+    pub(super) fn sending_session(&self) -> Option<&[u8; 32]> {
+        self.sessions.winner().map(Session::id)
+    }
+
+    /// Where a message stands whose header opens on the session that this device sends on.
+    pub(super) fn place_of(&mut self, header_blob: &[u8]) -> Option<Place> {
+        self.sessions.winner_mut().and_then(|winner| winner.place_of(header_blob))
+    }
+
+    /// When to repeat the first flight: from a minute after its session began, until a reply opens.
+    pub(super) fn flight(&mut self, now: Now) -> Option<&mut Wait> {
+        if !self.has_due_work() {
+            self.flight = None;
+            return None;
+        }
+        Some(self.flight.get_or_insert(Wait::begin(now, ANSWER_AFTER)))
+    }
+
+    /// When something is due that is not a message's own, if that lies ahead.
+    pub(super) fn due(&self, now: Now) -> Option<u64> {
+        let own = [self.received.have_due(), self.resync.due(), self.flight.map(Wait::due)];
+        own.into_iter().flatten().filter(|due| *due > now.uptime).min()
+    }
+
     /// Starts a session as initiator (X3DH with the peer's verified prekeys).
     pub(super) fn initiate(
         &mut self,
@@ -219,7 +248,7 @@ impl<A: Aead, const SKIP: usize> Peer<A, SKIP> {
         Ok(())
     }
 
-    /// Seals a message on the winner.
+    /// Seals a plaintext, kind first, on the winner.
     pub(super) fn seal(
         &mut self,
         introduction: &[u8],
@@ -232,6 +261,13 @@ impl<A: Aead, const SKIP: usize> Peer<A, SKIP> {
         let initiator = if self.knows_us { &own_id.as_bytes()[..] } else { introduction };
         let winner = self.sessions.winner_mut().ok_or(RatchetError::NotReady)?;
         winner.encrypt_parts(rng, initiator, head, body, PADDING_BLOCK, out)
+    }
+
+    /// Bytes that sealing a body of this length takes.
+    pub(super) fn sealed_len(&self, introduction: &[u8], body_len: usize) -> Result<usize, RatchetError> {
+        let initiator_len = if self.knows_us { DeviceId::LEN } else { introduction.len() };
+        let winner = self.sessions.winner().ok_or(RatchetError::NotReady)?;
+        winner.sealed_len(initiator_len, body_len, PADDING_BLOCK)
     }
 
     /// Opens a message into `out`. On an error nothing has changed but the ration of preludes.
@@ -256,6 +292,8 @@ impl<A: Aead, const SKIP: usize> Peer<A, SKIP> {
         };
         self.knows_us = true;
         self.note_psk_use();
+        self.received.history.retain(|session| self.sessions.has(session));
+        self.received.history.note(&opened.place);
         Ok(opened)
     }
 
@@ -338,13 +376,14 @@ impl<A: Aead, const SKIP: usize> Peer<A, SKIP> {
     }
 
     /// Whether something has to be done for it that a restart does not forget.
-    const fn has_due_work(&self) -> bool {
-        self.answer_due
+    fn has_due_work(&self) -> bool {
+        self.standing == Standing::Active && self.is_ready() && !self.is_confirmed()
     }
 
-    /// Whether it can be sent home: nothing is due, and its ration of preludes is whole, which is not stored.
+    /// Whether it can be sent home: nothing is due, and its ration of preludes is whole, which is not stored. A receipt
+    /// that is owed does not keep it: it goes out when the peer is lent again, at the latest for its own `check`.
     pub(super) fn is_idle(&self, now: Now) -> bool {
-        !self.has_due_work() && self.preludes.is_whole(now)
+        !self.has_due_work() && self.resync.due().is_none() && self.preludes.is_whole(now)
     }
 
     /// What is known of it without its sessions.
@@ -355,6 +394,7 @@ impl<A: Aead, const SKIP: usize> Peer<A, SKIP> {
             device: self.device,
             name: self.name.clone(),
             standing: self.standing,
+            diverged: self.diverged,
         }
     }
 
@@ -363,7 +403,7 @@ impl<A: Aead, const SKIP: usize> Peer<A, SKIP> {
         self.standing = Standing::Revoked;
         self.psk = None;
         self.sessions.wipe();
-        self.answer_due = false;
+        self.received = Received::new();
     }
 
     pub(super) fn write(&self, writer: &mut Writer<'_>) -> Result<(), CodecError> {
@@ -377,14 +417,14 @@ impl<A: Aead, const SKIP: usize> Peer<A, SKIP> {
         writer.u32(self.generation)?;
         writer.u32(self.newest_prekey)?;
         writer.flag(self.knows_us)?;
-        writer.flag(self.answer_due)?;
         writer.flag(self.was_confirmed)?;
         writer.flag(self.enrollment.is_some())?;
         if let Some((transcript, chain_hash)) = &self.enrollment {
             writer.bytes(transcript)?;
             writer.bytes(chain_hash)?;
         }
-        self.sessions.write(writer)
+        self.sessions.write(writer)?;
+        self.received.write(writer)
     }
 
     /// Reads a peer into its slot, and its sessions where they stay: they are too large to be moved about on a
@@ -399,13 +439,14 @@ impl<A: Aead, const SKIP: usize> Peer<A, SKIP> {
         slot.fill(mark, || Self::read(reader))?;
         let peer = slot.get_mut().ok_or(CodecError)?;
         peer.sessions.fill(reader, now)?;
+        peer.received = Received::read(reader, now)?;
         let is_whole = (head.is_due, head.is_confirmed) == (peer.has_due_work(), peer.is_confirmed());
         if is_whole { Ok(()) } else { Err(CodecError) }
     }
 
     /// A peer, without its sessions.
     fn read(reader: &mut Reader<'_>) -> Result<Self, CodecError> {
-        let PeerHead { device, name, standing, .. } = PeerHead::read(reader)?;
+        let PeerHead { device, name, standing, diverged, .. } = PeerHead::read(reader)?;
         let certification = Certification::read(reader)?;
         let mut suspended_by = Vec::new();
         for _ in 0..reader.u8()? {
@@ -418,8 +459,8 @@ impl<A: Aead, const SKIP: usize> Peer<A, SKIP> {
         peer.generation = reader.u32()?;
         peer.newest_prekey = reader.u32()?;
         peer.knows_us = reader.flag()?;
-        peer.answer_due = reader.flag()?;
         peer.was_confirmed = reader.flag()?;
+        peer.diverged = diverged;
         peer.enrollment = if reader.flag()? { Some((*reader.array()?, *reader.array()?)) } else { None };
         Ok(peer)
     }

@@ -19,10 +19,12 @@ pub(super) struct PeerHead {
     pub(super) device: DevicePublic,
     pub(super) name: String<NAME_MAX>,
     pub(super) standing: Standing,
+    /// Whether it ever ran on an old copy of its storage.
+    pub(super) diverged: bool,
 }
 
 impl PeerHead {
-    pub(super) const MAX_LEN: usize = 1 + 1 + DevicePublic::LEN + 2 + NAME_MAX + 1;
+    pub(super) const MAX_LEN: usize = 1 + 1 + DevicePublic::LEN + 2 + NAME_MAX + 1 + 1;
 
     pub(super) fn write(&self, writer: &mut Writer<'_>) -> Result<(), CodecError> {
         writer.flag(self.is_due)?;
@@ -35,7 +37,8 @@ impl PeerHead {
             Standing::Revoked => 3,
             // Seen from outside only: what it comes from is stored.
             Standing::Suspended | Standing::Uncertified => return Err(CodecError),
-        })
+        })?;
+        writer.flag(self.diverged)
     }
 
     pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, CodecError> {
@@ -50,12 +53,13 @@ impl PeerHead {
                 3 => Standing::Revoked,
                 _ => return Err(CodecError),
             },
+            diverged: reader.flag()?,
         })
     }
 
     /// The peer as the application sees it.
     pub(super) fn view(self, record: PeerRecord) -> PeerView {
-        let Self { is_confirmed, device, name, standing, .. } = self;
+        let Self { is_confirmed, device, name, standing, diverged, .. } = self;
         PeerView {
             device_id: record.device_id,
             fingerprint: device.fingerprint(),
@@ -63,6 +67,7 @@ impl PeerHead {
             name,
             standing,
             confirmed: is_confirmed,
+            diverged,
             record,
         }
     }

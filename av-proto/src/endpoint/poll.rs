@@ -12,8 +12,7 @@ use zeroize::Zeroize;
 use super::Endpoint;
 use super::device::Device;
 use super::inbox::InboxEntry;
-use super::link::Link;
-use super::outbox::OutboxEntry;
+use super::outbox::{About, OutboxEntry};
 use super::output::{Delivery, Output, Persist, Records, StoreFailed, Ticket};
 use super::peer::Peer;
 use super::slot::Slot;
@@ -51,7 +50,7 @@ where
     pub fn poll(&mut self, now: Now) -> Option<Output<'_>> {
         match self.next(now)? {
             Next::Persist => Some(Output::Persist(Persist { records: self })),
-            Next::Event => self.events.pop_front().map(Output::Event),
+            Next::Event => self.next_event().map(Output::Event),
             Next::Timer(at) => {
                 self.timer = Some(at);
                 Some(Output::Timer(at))
@@ -70,7 +69,17 @@ where
             Next::Outbox(slot) => {
                 let entry = self.outbox.get_mut(slot).and_then(Slot::get_mut)?;
                 entry.transmitted = true;
-                Some(Output::Transmit(&entry.frame))
+                let About::Message(message) = entry.about else {
+                    return Some(Output::Transmit(&entry.bytes));
+                };
+                let (header_blob, ciphertext) =
+                    entry.bytes.split_at_checked(usize::from(message.header_len))?;
+                let frame = ToRelay::Send {
+                    recipient: message.peer,
+                    header_blob: header_blob.into(),
+                    ciphertext: ciphertext.into(),
+                };
+                av_wire::encode(&frame, &mut self.scratch).ok().map(Output::Transmit)
             }
             Next::Call => {
                 let call = self.calls.iter_mut().find(|call| !call.transmitted)?;
@@ -95,7 +104,7 @@ where
         if self.has_changes() {
             return Some(Next::Persist);
         }
-        if !self.events.is_empty() {
+        if !self.events.is_empty() || !self.settled.is_empty() {
             return Some(Next::Event);
         }
         if let Some(frame) = self.next_frame() {
@@ -106,7 +115,7 @@ where
         if let Some((slot, _)) = first {
             return Some(Next::Deliver(slot));
         }
-        let due = self.link.get().and_then(Link::next_ping)?.max(now.uptime);
+        let due = self.next_due(now)?;
         (self.timer != Some(due)).then_some(Next::Timer(due))
     }
 
@@ -132,8 +141,8 @@ where
             return Some(Next::Ack(acknowledged));
         }
         let waiting = self.outbox.iter().enumerate().filter_map(|(slot, entry)| Some((slot, entry.get()?)));
-        let first = waiting.filter(|(_, entry)| !entry.transmitted).min_by_key(|(_, entry)| entry.id);
-        if let Some((slot, _)) = first {
+        let unsent = waiting.filter(|(_, entry)| !entry.transmitted && entry.is_unanswered());
+        if let Some((slot, _)) = unsent.min_by_key(|(_, entry)| entry.id) {
             return Some(Next::Outbox(slot));
         }
         link.ping_due.then_some(Next::Ping)

@@ -8,10 +8,11 @@ use rand_core::CryptoRng;
 
 use super::Endpoint;
 use super::calls::{CallAbout, FIRST_CALL};
+use super::control::kind;
 use super::error::EndpointError;
 use super::event::Event;
 use super::link::Publishing;
-use super::peer::{Context, kind};
+use super::peer::Context;
 use super::slot::Slot;
 use crate::Now;
 use crate::crypto::Aead;

@@ -8,16 +8,20 @@ use av_wire::posted::Posted;
 use av_wire::{DeviceId, InboxEpoch, MessageId, RefusalCode};
 use rand_core::CryptoRng;
 
+use super::control::is_receipted;
 use super::device::{Device, Handshake, LinkKeys, Progress};
 use super::entries::Entry;
 use super::error::ConnectionError;
 use super::event::{EndReason, Event, Standing};
-use super::outbox::{About, request_number};
+use super::outbox::{About, OutboxEntry, request_number};
 use super::peer::Peer;
+use super::slot::Slot;
+use super::wait::Wait;
 use super::{Endpoint, Phase};
 use crate::Now;
 use crate::crypto::Aead;
 use crate::enroll::{GrantError, VerifiedGrant};
+use crate::limits::CHECK_AFTER;
 
 impl<A, const PEERS: usize, const SKIP: usize, const OUTBOX: usize, const INBOX: usize, const BODY: usize>
     Endpoint<A, PEERS, SKIP, OUTBOX, INBOX, BODY>
@@ -59,7 +63,7 @@ where
                 self.welcomed(inbox_epoch);
             }
             _ if !authenticated => return Err(ConnectionError::Violation),
-            ToDevice::Accepted { message_id } => self.accepted(message_id),
+            ToDevice::Accepted { message_id } => self.accepted(now, message_id),
             ToDevice::Refused { message_id, code } => self.refused(message_id, code)?,
             ToDevice::Done { request } if self.prekeys_answered(request, true) => {}
             ToDevice::Error { request, .. } if self.prekeys_answered(request, false) => {}
@@ -73,7 +77,7 @@ where
                 let entry = Entry { sequence, previous };
                 if self.is_next(entry)? {
                     self.require_peer(&sender)?;
-                    self.delivered(now, entry, sender, header_blob, ciphertext);
+                    self.delivered(now, rng, entry, sender, header_blob, ciphertext);
                 }
             }
             ToDevice::Statement { sequence, previous, statement, chain } => {
@@ -107,9 +111,9 @@ where
             // Answers to calls that this version of the endpoint does not make.
             ToDevice::Invite { .. } => {}
         }
-        self.answer_hellos(rng);
         self.maintain_prekeys(now, rng);
         self.fetch_missing();
+        self.attend(now, rng);
         Ok(())
     }
 
@@ -224,13 +228,27 @@ where
                     entry.sequence = 0;
                 }
             }
+            // A relay that went back may have lost what it had accepted: all that has no receipt is sent once more.
+            for entry in self.outbox.iter_mut().filter_map(Slot::get_mut) {
+                (entry.transmitted, entry.accepted) = (false, None);
+            }
         }
         self.notify(Event::Authenticated);
     }
 
-    fn accepted(&mut self, message_id: MessageId) {
-        if let Some((id, _)) = self.take_outbox(|entry| is_message(entry.about, message_id)) {
+    /// The relay has a message, which now waits for its receipt; what needs none is done.
+    fn accepted(&mut self, now: Now, message_id: MessageId) {
+        let is_its =
+            |entry: &OutboxEntry<BODY>| entry.is_unanswered() && entry.about.message_id() == Some(message_id);
+        let slot = self.outbox.iter_mut().find(|slot| slot.get().is_some_and(is_its));
+        let Some(slot) = slot else { return };
+        let Some(entry) = slot.get_mut() else { return };
+        let id = entry.id;
+        (entry.accepted, entry.check) = (Some(now.uptime), Wait::begin(now, CHECK_AFTER));
+        if entry.sealing.is_some() {
             self.notify(Event::Accepted(id));
+        } else {
+            slot.clear();
         }
     }
 
@@ -238,8 +256,11 @@ where
         if asks_for_patience(code) {
             return Err(ConnectionError::RetryAfter(0));
         }
-        if let Some((id, _)) = self.take_outbox(|entry| is_message(entry.about, message_id)) {
-            self.notify(Event::Refused(id, code));
+        match self.take_outbox(|entry| entry.about.message_id() == Some(message_id)) {
+            Some((id, About::Message(message))) if is_receipted(message.kind) => {
+                self.notify(Event::Refused(id, code));
+            }
+            _ => {}
         }
         Ok(())
     }
@@ -253,7 +274,7 @@ where
                 self.notify(Event::StatementPosted(device, verdict));
             }
             Some((_, About::Recertify(device))) => self.notify(Event::PeerRecertified(device)),
-            Some((_, About::Message { .. })) => {}
+            Some((_, About::Message(_))) => {}
             None => self.ephemeral_call_done(request),
         }
     }
@@ -278,7 +299,7 @@ where
             Some((_, About::Recertify(device))) => {
                 self.notify(Event::RecertificationFailed(device, code));
             }
-            Some((_, About::Message { .. })) => {}
+            Some((_, About::Message(_))) => {}
             None => self.ephemeral_call_failed(request, code),
         }
         Ok(())
@@ -290,10 +311,6 @@ const fn asks_for_patience(code: RefusalCode) -> bool {
     matches!(code, RefusalCode::RateLimited | RefusalCode::Unavailable)
 }
 
-fn is_message(about: About, id: MessageId) -> bool {
-    matches!(about, About::Message { message_id, .. } if message_id == id)
-}
-
 const fn is_call(about: About) -> bool {
-    !matches!(about, About::Message { .. })
+    !matches!(about, About::Message(_))
 }

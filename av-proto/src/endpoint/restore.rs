@@ -69,15 +69,15 @@ where
                 RecordKind::Invite => place(invites, index)?.fill(head.mark, || Invite::read(reader))?,
                 RecordKind::Outbox => {
                     let slot = place(outbox, index)?;
-                    let mut frame = &[][..];
+                    let mut bytes = &[][..];
                     slot.fill(head.mark, || {
                         OutboxEntry::read(reader).map(|(entry, its)| {
-                            frame = its;
+                            bytes = its;
                             entry
                         })
                     })?;
                     let entry = slot.get_mut().ok_or(CodecError)?;
-                    entry.frame.extend_from_slice(frame).map_err(|_| CodecError)?;
+                    entry.bytes.extend_from_slice(bytes).map_err(|_| CodecError)?;
                 }
                 RecordKind::Inbox => {
                     let slot = place(inbox, index)?;

@@ -44,8 +44,8 @@ pub(crate) fn rewrite_record<A: Aead, const SKIP: usize>(
         }
         RecordKind::Invite => Invite::read(reader)?.write(writer),
         RecordKind::Outbox => {
-            let (mut entry, frame) = OutboxEntry::<BODY>::read(reader)?;
-            entry.frame.extend_from_slice(frame).map_err(|_| CodecError)?;
+            let (mut entry, bytes) = OutboxEntry::<BODY>::read(reader)?;
+            entry.bytes.extend_from_slice(bytes).map_err(|_| CodecError)?;
             entry.write(writer)
         }
         RecordKind::Inbox => {

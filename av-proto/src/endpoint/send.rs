@@ -8,22 +8,32 @@ use heapless::Vec;
 use rand_core::CryptoRng;
 
 use super::Endpoint;
+use super::control::{Head, is_receipted, kind};
 use super::error::{EndpointError, SendError};
 use super::event::OutboxId;
-use super::outbox::{About, OutboxEntry};
+use super::outbox::{About, Message, OutboxEntry, Sealing, Settled};
 use super::output::Ticket;
-use super::peer::kind;
+use super::peer::Peer;
 use super::slot::Slot;
 use crate::crypto::Aead;
-use crate::ratchet::RatchetError;
+use crate::limits::{CONTROL_ENTRIES, PADDING_BLOCK, UNRECEIPTED_PER_PEER};
+use crate::ratchet::{RatchetError, Sealed};
+use crate::record::codec::Writer;
+
+/// Bytes that a message leaves free, so that it fits a frame when it is sent again: kind and id, padded.
+pub(super) const AGAIN_ROOM: usize = PADDING_BLOCK;
 
 impl<A, const PEERS: usize, const SKIP: usize, const OUTBOX: usize, const INBOX: usize, const BODY: usize>
     Endpoint<A, PEERS, SKIP, OUTBOX, INBOX, BODY>
 where
     A: Aead,
 {
-    /// Sends a message to a peer. It is in the outbox once the next batch is stored, and durable at the relay at
-    /// [`Event::Accepted`](super::Event::Accepted).
+    /// Sends a message to a peer. It is in the outbox once the next batch is stored, durable at the relay at
+    /// [`Event::Accepted`](super::Event::Accepted), and with the peer's device at
+    /// [`Event::Delivered`](super::Event::Delivered).
+    ///
+    /// In a full outbox the oldest message that the relay has is given up, and reported as
+    /// [`Event::Unreceipted`](super::Event::Unreceipted).
     ///
     /// # Errors
     /// [`SendError`]; nothing changed.
@@ -82,6 +92,7 @@ where
         }
     }
 
+    /// Seals a message of this kind into the outbox. A receipt that is owed goes with it when there is room.
     pub(super) fn send_kind(
         &mut self,
         rng: &mut dyn CryptoRng,
@@ -103,11 +114,13 @@ where
         if self.is_absent(to) {
             return Err(SendError::NeedPeer(*to));
         }
+        let kind = *head.first().ok_or(SendError::Bug)?;
         let index = self.peer_index(to).ok_or(SendError::UnknownPeer)?;
         self.touch(index);
         let device = self.device.get().ok_or(SendError::NotReady)?;
         let membership = device.membership().ok_or(SendError::NotReady)?;
-        let free = self.outbox.iter().position(Slot::is_empty).ok_or(SendError::OutboxFull)?;
+        let place = self.outbox_place(to, kind).ok_or(SendError::OutboxFull)?;
+        let id = self.next_outbox_id();
         let slot = self.peers.get_mut(index).ok_or(SendError::UnknownPeer)?;
         let peer = slot.get_mut().ok_or(SendError::UnknownPeer)?;
         let meta = self.meta.get().ok_or(SendError::NotReady)?;
@@ -117,31 +130,77 @@ where
         if membership.approver() != Some(*to) && meta.serials.missing().next().is_some() {
             return Err(SendError::StatementsMissing);
         }
-        if !peer.is_ready() {
-            return Err(SendError::NotReady);
-        }
-        let limit = usize::try_from(peer.device.max_message).unwrap_or(usize::MAX).min(Self::MAX_MESSAGE);
-        let room = limit.saturating_sub(DELIVER_OVERHEAD);
+        let room = Self::room(peer).saturating_sub(if is_receipted(kind) { AGAIN_ROOM } else { 0 });
         let own_id = *device.identity.device_id();
         let introduction = membership.introduction(&own_id);
         let scratch = self.scratch.get_mut(..room).ok_or(SendError::Bug)?;
-        let sealed =
-            peer.seal(introduction, &own_id, head, body, rng, scratch).map_err(|error| match error {
-                RatchetError::Length => SendError::TooLong,
-                RatchetError::NotReady => SendError::NotReady,
-                _ => SendError::Bug,
-            })?;
+        let sealed = seal_with_receipt(peer, introduction, &own_id, head, body, rng, scratch)?;
         let message = self.scratch.get(..sealed.len).ok_or(SendError::Bug)?;
         let (header_blob, ciphertext) = message.split_at_checked(sealed.header_len).ok_or(SendError::Bug)?;
         let message_id = message_id(membership.tenant_id(), &own_id, to, header_blob, ciphertext);
-        let frame = ToRelay::Send { recipient: *to, header_blob, ciphertext };
-        let id = OutboxId(self.meta.get().map_or(0, |meta| meta.next_outbox));
-        let about = About::Message { peer: *to, message_id };
-        let outbox = self.outbox.get_mut(free).ok_or(SendError::Bug)?;
-        put_frame(outbox, id, about, &frame).map_err(|_| SendError::Bug)?;
+        let session = *peer.sending_session().ok_or(SendError::Bug)?;
+        let about = About::Message(Message {
+            peer: *to,
+            message_id,
+            kind,
+            header_len: u16::try_from(sealed.header_len).map_err(|_| SendError::Bug)?,
+        });
+        let sealing = is_receipted(kind).then_some(Sealing {
+            original: message_id,
+            session,
+            place: sealed.place,
+            key: sealed.key,
+        });
         slot.mark_changed();
+        let entry = self.outbox.get_mut(place).ok_or(SendError::Bug)?;
+        let given_up = entry.get().map(|entry| entry.id);
+        entry.set(OutboxEntry::new(id, about, sealing));
+        let bytes = entry.get_mut().map(|entry| &mut entry.bytes).ok_or(SendError::Bug)?;
+        bytes.extend_from_slice(message).map_err(|_| SendError::Bug)?;
         self.use_outbox_id();
+        if let Some(given_up) = given_up {
+            self.settle(given_up, Settled::Unreceipted);
+        }
         Ok(id)
+    }
+
+    /// Bytes of the largest message for this peer.
+    pub(super) fn room(peer: &Peer<A, SKIP>) -> usize {
+        let limit = usize::try_from(peer.device.max_message).unwrap_or(usize::MAX).min(Self::MAX_MESSAGE);
+        limit.saturating_sub(DELIVER_OVERHEAD)
+    }
+
+    /// Messages that the outbox has room for, at the cost of those that the relay has.
+    pub(super) fn outbox_room(&self) -> usize {
+        let empty = self.outbox.iter().filter(|slot| slot.is_empty()).count();
+        let accepted = self.outbox.iter().filter_map(Slot::get);
+        let accepted = accepted.filter(|entry| entry.sealing.is_some() && entry.accepted.is_some()).count();
+        empty.saturating_sub(CONTROL_ENTRIES).saturating_add(accepted)
+    }
+
+    /// Where a message for this peer goes: an empty slot, or for what is receipted the place of the oldest message
+    /// that the relay has. What the relay has not is never given up.
+    fn outbox_place(&self, to: &DeviceId, kind: u8) -> Option<usize> {
+        let free = self.outbox.iter().position(Slot::is_empty);
+        if !is_receipted(kind) {
+            return free;
+        }
+        let entries = || self.outbox.iter().filter_map(Slot::get);
+        let of_peer = entries().filter(|entry| entry.is_unreceipted_by(to)).count();
+        let empty = self.outbox.iter().filter(|slot| slot.is_empty()).count();
+        let oldest = |is_candidate: &dyn Fn(&OutboxEntry<BODY>) -> bool| {
+            let known = self.outbox.iter().enumerate().filter_map(|(place, slot)| Some((place, slot.get()?)));
+            let accepted = known.filter(|(_, entry)| entry.sealing.is_some() && entry.accepted.is_some());
+            let oldest = accepted.filter(|(_, entry)| is_candidate(entry)).min_by_key(|(_, entry)| entry.id);
+            oldest.map(|(place, _)| place)
+        };
+        if of_peer >= UNRECEIPTED_PER_PEER {
+            oldest(&|entry| entry.is_unreceipted_by(to))
+        } else if empty > CONTROL_ENTRIES {
+            free
+        } else {
+            oldest(&|_| true)
+        }
     }
 
     /// Takes the outbox entry that `is_its` names out.
@@ -156,15 +215,57 @@ where
     }
 }
 
-/// Encodes a frame into an empty slot, where it stays; on an error the slot is empty again.
+/// Seals a plaintext; the receipt that is owed stands before it, unless both are too long together.
+fn seal_with_receipt<A: Aead, const SKIP: usize>(
+    peer: &mut Peer<A, SKIP>,
+    introduction: &[u8],
+    own_id: &DeviceId,
+    head: &[u8],
+    body: &[u8],
+    rng: &mut dyn CryptoRng,
+    out: &mut [u8],
+) -> Result<Sealed, SendError> {
+    let refused = |error| match error {
+        RatchetError::Length => SendError::TooLong,
+        RatchetError::NotReady => SendError::NotReady,
+        _ => SendError::Bug,
+    };
+    let is_receipt = head == [kind::HAVE];
+    if is_receipt || peer.received.have_due().is_some() {
+        let with_receipt = receipt_before(peer, if is_receipt { &[] } else { head }).ok_or(SendError::Bug)?;
+        match peer.seal(introduction, own_id, &with_receipt, body, rng, out) {
+            Err(RatchetError::Length) if !is_receipt => {}
+            result => {
+                let sealed = result.map_err(refused)?;
+                peer.received.paid();
+                return Ok(sealed);
+            }
+        }
+    }
+    peer.seal(introduction, own_id, head, body, rng, out).map_err(refused)
+}
+
+/// A receipt, and the head of what stands behind it.
+fn receipt_before<A: Aead, const SKIP: usize>(peer: &Peer<A, SKIP>, behind: &[u8]) -> Option<Head> {
+    let mut head = Head::new();
+    head.resize_default(head.capacity()).ok()?;
+    let mut writer = Writer::new(&mut head);
+    writer.u8(kind::HAVE).and_then(|()| peer.received.history.write(&mut writer)).ok()?;
+    writer.bytes(behind).ok()?;
+    let len = writer.len();
+    head.truncate(len);
+    Some(head)
+}
+
+/// Encodes a call into an empty slot, where it stays; on an error the slot is empty again.
 pub(super) fn put_frame<const BODY: usize>(
     slot: &mut Slot<OutboxEntry<BODY>>,
     id: OutboxId,
     about: About,
     frame: &ToRelay<'_>,
 ) -> Result<(), EncodeError> {
-    slot.set(OutboxEntry::new(id, about));
-    let encoded = slot.get_mut().ok_or(EncodeError).and_then(|entry| encode_into(&mut entry.frame, frame));
+    slot.set(OutboxEntry::new(id, about, None));
+    let encoded = slot.get_mut().ok_or(EncodeError).and_then(|entry| encode_into(&mut entry.bytes, frame));
     if encoded.is_err() {
         slot.clear();
     }

@@ -109,6 +109,12 @@ impl<A: Aead, const SKIP: usize> Sessions<A, SKIP> {
         self.loser_until = None;
     }
 
+    /// Whether a session with this name, the first 8 bytes of `th`, is held.
+    pub(super) fn has(&self, name: &[u8; 8]) -> bool {
+        let ids = [self.winner.as_ref().map(Session::id), self.loser.as_ref().map(PreviousSession::id)];
+        ids.into_iter().flatten().any(|id| id.starts_with(name))
+    }
+
     /// Whether a session that the peer began in this generation is held.
     pub(super) fn has_responded_in(&self, generation: u32) -> bool {
         let winner = self.winner.as_ref().map(|session| (session.is_initiator(), session.generation()));

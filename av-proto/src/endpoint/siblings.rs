@@ -1,14 +1,16 @@
 //! An owner's devices (`PROTOCOL.md` section 8): each is a device of its own, so an agent writes to all of them, and
 //! what one of them sends, the others get a copy of.
 
+use core::ops::Range;
+
 use av_wire::{DeviceId, MessageId, RejectCode, Role};
 use rand_core::CryptoRng;
 
 use super::Endpoint;
+use super::control::kind;
 use super::error::SendError;
 use super::event::OutboxId;
-use super::outbox::About;
-use super::peer::kind;
+use super::outbox::{About, Message};
 use super::slot::Slot;
 use crate::Now;
 use crate::crypto::Aead;
@@ -34,7 +36,7 @@ where
         if owners.is_empty() {
             return Err(SendError::NotReady);
         }
-        if self.free_outbox() < owners.len() {
+        if self.outbox_room() < owners.len() {
             return Err(SendError::OutboxFull);
         }
         for owner in &owners {
@@ -93,7 +95,9 @@ where
             return;
         }
         let about = self.outbox.iter().filter_map(Slot::get).find(|entry| entry.id == id);
-        let Some(About::Message { peer, message_id }) = about.map(|entry| entry.about) else { return };
+        let Some(About::Message(Message { peer, message_id, .. })) = about.map(|entry| entry.about) else {
+            return;
+        };
         let mut head = [0; 1 + COPY_HEAD];
         let fields: [&[u8]; 4] =
             [&[kind::COPY], peer.as_bytes(), message_id.as_bytes(), &[kind::APPLICATION]];
@@ -105,14 +109,19 @@ where
         }
     }
 
-    /// A copy came, opened into the scratch buffer: whom the message went to, and where its body begins.
-    pub(super) fn copy_came(&mut self, from: &DeviceId, len: usize) -> Result<(DeviceId, usize), RejectCode> {
+    /// A copy came, its body at this place of the scratch buffer: whom the message went to, and where its text begins.
+    pub(super) fn copy_came(
+        &mut self,
+        from: &DeviceId,
+        body: Range<usize>,
+    ) -> Result<(DeviceId, usize), RejectCode> {
+        let start = body.start + COPY_HEAD;
         let role = self.peer_slot(from).and_then(|slot| slot.get()).map(|peer| peer.device.role);
-        let head = self.scratch.get(..len).and_then(|body| body.first_chunk::<COPY_HEAD>());
+        let head = self.scratch.get(body).and_then(|body| body.first_chunk::<COPY_HEAD>());
         match (head, role) {
             (Some(head), Some(Role::Owner)) if self.is_owner() && head.last() == Some(&kind::APPLICATION) => {
                 let recipient = head.first_chunk().map_or(DeviceId::ROOT, |id| DeviceId(*id));
-                Ok((recipient, COPY_HEAD))
+                Ok((recipient, start))
             }
             _ => Err(RejectCode::Malformed),
         }

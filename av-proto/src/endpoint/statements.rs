@@ -1,5 +1,7 @@
 //! Statements of owners: made by this device, or come through its inbox (`PROTOCOL.md` section 4.5).
 
+use core::ops::Range;
+
 use av_wire::frame::ToRelay;
 use av_wire::grant::OwnerSerial;
 use av_wire::limits::MAX_KEEP;
@@ -249,9 +251,7 @@ where
             Verdict::Resumed => peer.resume(issuer),
         }
         if verdict == Verdict::Revoked {
-            let is_to_subject =
-                |about: About| matches!(about, About::Message { peer, .. } if peer == *subject);
-            while self.take_outbox(|entry| is_to_subject(entry.about)).is_some() {}
+            while self.take_outbox(|entry| entry.about.recipient() == Some(*subject)).is_some() {}
         }
         true
     }
@@ -262,8 +262,8 @@ where
     }
 
     /// An owner's last serial came in a session with it.
-    pub(super) fn serials_came(&mut self, from: &DeviceId, len: usize) -> Option<RejectCode> {
-        let serial = self.scratch.get(..len).and_then(|body| <[u8; 8]>::try_from(body).ok());
+    pub(super) fn serials_came(&mut self, from: &DeviceId, body: Range<usize>) -> Option<RejectCode> {
+        let serial = self.scratch.get(body).and_then(|body| <[u8; 8]>::try_from(body).ok());
         let is_owner = self.peer_slot(from).and_then(|slot| slot.get()).map(|peer| peer.device.role);
         let (Some(serial), Some(Role::Owner)) = (serial, is_owner) else {
             return Some(RejectCode::Malformed);

@@ -5,6 +5,7 @@ use av_wire::{DeviceId, DevicePublic, Fingerprint, Origin, TenantId};
 use super::Endpoint;
 use super::device::Progress;
 use super::event::PeerView;
+use super::slot::Slot;
 use super::working_set::PeerRecord;
 use crate::crypto::Aead;
 
@@ -86,9 +87,16 @@ where
         })
     }
 
-    /// Frames that the relay has not answered yet.
+    /// Messages and calls of the application that the relay has not answered yet; an event tells of each answer. What
+    /// the relay has accepted and the peer has not receipted is in [`Endpoint::unreceipted`].
     pub fn outbox_len(&self) -> usize {
-        self.outbox.iter().filter(|slot| !slot.is_empty()).count() + self.calls.len()
+        let entries = self.outbox.iter().filter_map(Slot::get);
+        entries.filter(|entry| entry.is_unanswered() && !entry.is_control()).count() + self.calls.len()
+    }
+
+    /// Messages to a peer that wait for its receipt.
+    pub fn unreceipted(&self, peer: &DeviceId) -> usize {
+        self.outbox.iter().filter_map(Slot::get).filter(|entry| entry.is_unreceipted_by(peer)).count()
     }
 
     /// Whether the present connection is authenticated.

@@ -80,7 +80,7 @@ pub(super) fn decrypt<A: Aead>(
     associate(&mut body_ad, &handshake.id, header_blob)?;
     let header_ad = body_ad.get(..handshake.id.len() + blob.prefix.len()).ok_or(RatchetError::Malformed)?;
     let (located, header) = locate::<A>(receiver, blob.nonce, header_ad, sealed_header)?;
-    let place = located.place(receiver.receiving, &header);
+    let place = located.place(&handshake.id, receiver.receiving, &header);
     let (message_key, change) = stage(receiver, located, header)?;
 
     out.copy_from_slice(text);
@@ -113,13 +113,13 @@ fn may_belong(handshake: &Handshake, blob: &HeaderBlob<'_>) -> bool {
 }
 
 impl Located {
-    fn place(&self, receiving: &Receiving, header: &Header) -> Place {
+    fn place(&self, session: &[u8; 32], receiving: &Receiving, header: &Header) -> Place {
         let chain = match self {
             Self::Current => receiving.chains,
             Self::Next => receiving.chains.saturating_add(1),
             Self::Past { chain, .. } => *chain,
         };
-        Place::new(&header.ratchet, chain, header.number)
+        Place::new(session, &header.ratchet, chain, header.number)
     }
 }
 
@@ -130,7 +130,7 @@ pub(super) fn place_of<A: Aead>(receiver: &Receiver<'_>, header_blob: &[u8]) -> 
     let mut ad = AssociatedData::new();
     associate(&mut ad, &handshake.id, blob.prefix).ok()?;
     let (located, header) = locate::<A>(receiver, blob.nonce, &ad, blob.header_ct.try_into().ok()?).ok()?;
-    Some(located.place(receiver.receiving, &header))
+    Some(located.place(&handshake.id, receiver.receiving, &header))
 }
 
 /// Tries the header keys: current, next, past; at most [`MAX_HEADER_TRIALS`](crate::limits::MAX_HEADER_TRIALS) tags

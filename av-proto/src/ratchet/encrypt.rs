@@ -85,7 +85,7 @@ pub(super) fn encrypt<A: Aead>(
     }
 
     // Nothing below can fail.
-    let place = Place::new(own.public(), state.sending_chain(), number);
+    let place = Place::new(&state.handshake.id, own.public(), state.sending_chain(), number);
     if let Some(DueStep { own, step }) = due {
         let header = state.next_sending_header.duplicate();
         state.sending = Sending::Chain(SendingChain { own, header, chain: chain_after, next: 1 });

@@ -37,6 +37,7 @@ pub use encrypt::Sealed;
 pub use message::HeaderBlob;
 pub use padding::padded_len;
 pub use place::Place;
+pub(crate) use place::first_8;
 pub use previous::PreviousSession;
 pub(crate) use resend::reopen;
 pub use session::Session;

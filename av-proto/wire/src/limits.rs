@@ -8,10 +8,6 @@ pub const MAX_FRAME: usize = 65_519;
 /// a 17-byte sender, a 9-byte time and two 3-byte lengths, rounded up.
 pub const DELIVER_OVERHEAD: usize = 64;
 
-/// Bytes of a `Send` frame beside header_blob and ciphertext: array head and number 2, a 17-byte recipient and two
-/// 3-byte lengths, rounded up.
-pub const SEND_OVERHEAD: usize = 32;
-
 /// Bytes: every device takes `Deliver` frames at least this large (`PROTOCOL.md` section 8).
 pub const MIN_MAX_MESSAGE: u32 = 4_096;
 

@@ -98,7 +98,7 @@ impl Device {
     /// The timer, if it is due.
     pub fn tick(&mut self, now: Now) {
         if self.timer.is_some_and(|due| now.uptime >= due) {
-            self.endpoint.tick(now);
+            self.endpoint.tick(now, &mut self.rng);
         }
     }
 

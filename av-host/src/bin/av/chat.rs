@@ -212,7 +212,8 @@ impl Conversation {
                 owner.device().confirm(&message).await?;
                 self.received += 1;
             }
-            Notice::Event(Event::Accepted(id)) => {
+            // The receipt may come where the relay's word was lost.
+            Notice::Event(Event::Accepted(id) | Event::Delivered(id)) => {
                 if let Some(index) = self.on_the_way.iter().position(|waiting| *waiting == id) {
                     self.on_the_way.swap_remove(index);
                     say!("(sent)")?;
@@ -222,6 +223,9 @@ impl Conversation {
                 self.on_the_way.retain(|waiting| *waiting != id);
                 hint!("not delivered: {}", explain(code));
                 self.refused = Some(Failure::refused_with("a message was not taken", code));
+            }
+            Notice::Event(Event::Diverged(device)) => {
+                hint!("{device} ran on an old copy of its state: what it received since then is lost to it");
             }
             Notice::Event(Event::Authenticated) => (self.was_lost, self.was_held) = (false, false),
             Notice::Event(Event::PeerActive(_) | Event::PeerStanding(..)) => {

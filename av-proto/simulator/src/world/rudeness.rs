@@ -127,7 +127,7 @@ impl World {
             let now = device.now(clock);
             if device.timer.is_some_and(|at| at <= now.uptime) {
                 device.timer = None;
-                device.machine.tick(now);
+                device.machine.tick(now, &mut device.rng);
             }
         }
         Ok(())

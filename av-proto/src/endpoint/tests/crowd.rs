@@ -22,7 +22,7 @@ pub(super) type Heard = Vec<Vec<(DeviceId, Vec<u8>)>>;
 
 /// A device that lends: what a driver on a host does, in a page.
 pub(super) struct Node<const PEERS: usize> {
-    pub(super) endpoint: Box<Endpoint<XChaCha20Poly1305, PEERS, 16, 4, 2, 4_224>>,
+    pub(super) endpoint: Box<Endpoint<XChaCha20Poly1305, PEERS, 16, 4, 2, 4_256>>,
     pub(super) now: Now,
     pub(super) seal: Seal,
     pub(super) store: Store,

@@ -153,14 +153,14 @@ fn a_message_that_is_too_long_changes_nothing() {
 fn pings_keep_a_connection_alive_and_silence_is_told() {
     let mut world = World::talking();
     let at = |seconds: u64| crate::Now { uptime: 1_000 + seconds * 1_000, wall: super::NOW.wall };
-    world.agent.endpoint.tick(at(40));
+    world.agent.endpoint.tick(at(40), &mut world.agent.rng);
     let mut pinged = false;
     while let Some(output) = world.agent.endpoint.poll(at(40)) {
         pinged |= matches!(output, Output::Transmit([0x81, 17]));
     }
     assert!(pinged, "a ping is due after 34 s at the latest");
-    world.agent.endpoint.tick(at(80));
-    world.agent.endpoint.tick(at(160));
+    world.agent.endpoint.tick(at(80), &mut world.agent.rng);
+    world.agent.endpoint.tick(at(160), &mut world.agent.rng);
     world.agent.drain(&mut world.office);
     assert!(world.agent.has(&Event::ConnectionSilent));
     world.agent.endpoint.connected(Channel::Plain).expect("loopback");

@@ -197,7 +197,7 @@ fn peers_before_the_outbox_are_told() {
     let everybody: Vec<_> = owner.directory.iter().map(|(peer, record)| (*peer, record.index)).collect();
     let (last, _) = everybody.into_iter().max_by_key(|(_, index)| *index).expect("twelve");
     owner.send(last, b"waits");
-    let mut endpoint = Box::<Endpoint<XChaCha20Poly1305, 6, 16, 4, 2, 4_224>>::default();
+    let mut endpoint = Box::<Endpoint<XChaCha20Poly1305, 6, 16, 4, 2, 4_256>>::default();
     endpoint.keep_peers(LIMIT);
     for (key, sealed) in &owner.store {
         let key = RecordKey::from_bytes(key).expect("a known kind");

@@ -8,14 +8,15 @@ use crate::fault::{Fault, Faults};
 use crate::world::{BOTH, World};
 use crate::{Failure, require};
 
-/// Turns of the sender while a message goes over: it stores it, sends it, takes the relay's word, stores that.
-const SENDER_TURNS: u8 = 4;
+/// Turns of the sender while a message goes over: it stores it, sends it, takes the relay's word. What it stored goes
+/// with the other side's next message, which brings the receipt.
+const SENDER_TURNS: u8 = 3;
 /// Turns of the receiver: it takes the message, stores it, delivers it, stores that, acknowledges.
 const RECEIVER_TURNS: u8 = 5;
 /// Seconds between two messages.
 const PAUSE: u32 = 7;
 
-/// In place of each turn of the sender and of the receiver the connection is lost, or the power: 36 messages, 18
+/// In place of each turn of the sender and of the receiver the connection is lost, or the power: 32 messages, 16
 /// from each side.
 ///
 /// # Errors
@@ -44,7 +45,9 @@ fn say_with_fault(
     fault: Fault,
 ) -> Result<(), Failure> {
     // A sender that does not know the relay's word sends the message again, and the receiver gets a second copy.
-    let is_sent_twice = struck == from && (turn == 2 || (turn == 3 && fault == Fault::Restart));
+    // So is what the receiver last said, if it restarts before it stored the receipt that comes with the message.
+    let is_own_sent_twice = struck != from && turn < 2 && fault == Fault::Restart;
+    let is_sent_twice = (struck == from && turn == 2) || is_own_sent_twice;
     let refused_before = world.refused;
     let mut faults = Faults::at(struck, turn, fault);
     let result = world

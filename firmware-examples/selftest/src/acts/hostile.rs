@@ -10,6 +10,9 @@ use crate::fault::Faults;
 use crate::world::{BOTH, World};
 use crate::{Failure, require};
 
+/// Seconds after which a receipt has come: a small outbox then has room for three messages again.
+const RECEIPT: u32 = 60;
+
 /// What is changed in a delivery.
 #[derive(Clone, Copy, Debug)]
 enum Forgery {
@@ -48,6 +51,7 @@ pub fn forge(world: &mut World) -> Result<(), Failure> {
 
 fn forge_one(world: &mut World, forgery: Forgery) -> Result<(), Failure> {
     let owner = world.owner.id()?;
+    world.wait(RECEIPT)?;
     say_copies(world, 3)?;
     let genuine = fetch(world)?;
     let (from, code) = match forgery {
@@ -76,6 +80,7 @@ pub fn reorder(world: &mut World) -> Result<(), Failure> {
     // The agent's message lets the owner begin a new chain with its next one.
     world.say(Side::Agent, &mut Faults::none())?;
     for _ in ["a new chain", "the same chain"] {
+        world.wait(RECEIPT)?;
         for _ in 0..3 {
             say_copies(world, 1)?;
         }
@@ -84,6 +89,7 @@ pub fn reorder(world: &mut World) -> Result<(), Failure> {
         deliver_in_order(world, &[third, first, second])?;
     }
 
+    world.wait(RECEIPT)?;
     say_copies(world, 1)?;
     let number = world.agent.application.next();
     world.hand_over(Side::Agent, number)?;
@@ -111,7 +117,9 @@ fn deliver_in_order(world: &mut World, frames: &[&Frame]) -> Result<(), Failure>
         sequence += 1;
     }
     require(world.has_all_heard(Side::Agent), "a message that came late does not open")?;
-    world.run(&BOTH, &mut Faults::none())
+    world.run(&BOTH, &mut Faults::none())?;
+    world.count_events();
+    Ok(())
 }
 
 /// The owner says a message, and the relay gets that many copies of it.
