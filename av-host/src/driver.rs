@@ -165,7 +165,7 @@ impl Driver {
             }
             Input::Timer => {
                 self.timer = self.timer.filter(|at| now.uptime < *at);
-                self.endpoint.tick(now, &mut self.rng);
+                self.endpoint.tick(now, &mut randomness()?);
             }
             Input::Closed => {}
         }
