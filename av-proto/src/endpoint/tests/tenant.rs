@@ -16,7 +16,7 @@ use super::{EnrollOptions, Event, NOW, Output, Phase, RequestVerdict, Store, ori
 use crate::endpoint::{Channel, SendError, Standing};
 use crate::{Endpoint, RecordKey, RecoveryKey, Seal, XChaCha20Poly1305};
 
-type Device = Endpoint<XChaCha20Poly1305, 6, 4, 16, 4, 4_224>;
+type Device = Endpoint<XChaCha20Poly1305, 6, 4, 16, 4, 4_256>;
 
 /// What the relay knows of a device.
 #[derive(Default)]
