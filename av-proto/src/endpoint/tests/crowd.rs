@@ -10,6 +10,7 @@ use rand_core::{Rng, SeedableRng};
 
 use super::{Channel, ConnectionError, EnrollOptions, Event, NOW, Output, PostOffice, Side, Store, origin};
 use crate::endpoint::{ApproveError, Endpoint, LendError, PeerRecord, RestoreError, SendError};
+use crate::limits::HAVE_DELAY;
 use crate::record::{RecordKey, RecordKind, Seal};
 use crate::{Now, XChaCha20Poly1305};
 
@@ -294,6 +295,18 @@ impl<const PEERS: usize> Tenant<PEERS> {
                 }
             }
         }
+    }
+
+    /// Time goes by until every receipt that is owed has come.
+    pub(super) fn wait_for_receipts(&mut self) {
+        fn tick<const PEERS: usize>(node: &mut Node<PEERS>) {
+            node.now.uptime += HAVE_DELAY;
+            node.endpoint.tick(node.now, &mut node.rng);
+            node.drain();
+        }
+        self.agents.iter_mut().for_each(tick);
+        tick(&mut self.owner);
+        self.carry();
     }
 
     /// Messages to and from agents in a random order; what each device heard.

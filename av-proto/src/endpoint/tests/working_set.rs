@@ -23,6 +23,7 @@ fn scenario<const PEERS: usize>() -> (Heard, usize) {
     let mut heard = tenant.converse(7, 200);
     tenant.owner.restart().expect("what was stored");
     tenant.owner.connect();
+    tenant.carry();
     heard.extend(tenant.converse(8, 200));
     assert_eq!(heard.iter().map(Vec::len).sum::<usize>(), 400, "each message is heard once");
     (heard, tenant.owner.lent)
@@ -139,11 +140,12 @@ fn an_older_version_and_another_peers_record_are_not_lent() {
     let record = owner.directory[&first];
     let sealed = owner.store[&record.key().to_bytes()].clone();
     owner.send(first, b"changes its record");
-    let newer = owner.directory[&first];
-    assert_ne!(record, newer);
-    // Sent home: its message has to be accepted first.
+    assert_ne!(record, owner.directory[&first]);
+    // Sent home: its message has to be receipted first.
     tenant.carry();
+    tenant.wait_for_receipts();
     let owner = &mut tenant.owner;
+    let newer = owner.directory[&first];
     for peer in in_memory {
         owner.fetch(peer).expect("an idle peer");
     }
