@@ -215,6 +215,7 @@ where
             calls,
             requests,
             events,
+            settled,
             timer: _,
             introductions,
             day,
@@ -233,6 +234,7 @@ where
         calls.clear();
         requests.clear();
         events.clear();
+        settled.clear();
         (*introductions, *day) = (Bucket::FULL, 0);
         *calls_made = 0;
         scratch.as_mut_slice().zeroize();
