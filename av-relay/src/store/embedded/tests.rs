@@ -204,7 +204,7 @@ async fn a_newer_schema_is_left_alone() {
     let owner = cluster.owner().await;
     owner.batch_execute("INSERT INTO av_meta.schema_migrations VALUES (9999)").await.unwrap();
     let error = Store::open(&cluster.endpoint).await.unwrap_err();
-    assert!(matches!(error, OpenError::NewerSchema { found: 9999, known: 3 }), "{error}");
+    assert!(matches!(error, OpenError::NewerSchema { found: 9999, .. }), "{error}");
 }
 
 #[tokio::test]
