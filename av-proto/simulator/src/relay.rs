@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use av_proto::wire::bundle::{Bundle, PrekeyKind, SignedPrekey};
 use av_proto::wire::frame::{ToDevice, ToRelay};
 use av_proto::wire::grant::Grant;
 use av_proto::wire::limits::MAX_FRAME;
@@ -72,6 +73,8 @@ pub struct Relay {
     requests: BTreeMap<DeviceId, Vec<u8>>,
     grants: BTreeMap<DeviceId, Vec<u8>>,
     certs: BTreeMap<DeviceId, Vec<u8>>,
+    /// Signed prekeys; one-time prekeys are never left.
+    prekeys: BTreeMap<DeviceId, SignedPrekey>,
     lines: Vec<Line>,
     /// Taken, and not yet given a sequence.
     pub(crate) staged: Vec<(DeviceId, Content)>,
@@ -93,6 +96,7 @@ impl Relay {
             requests: BTreeMap::new(),
             grants: BTreeMap::new(),
             certs: BTreeMap::new(),
+            prekeys: BTreeMap::new(),
             lines: (0..devices).map(|_| Line::default()).collect(),
             staged: Vec::new(),
             held: Vec::new(),
@@ -187,6 +191,7 @@ impl Relay {
             requests: self.requests.clone(),
             grants: self.grants.clone(),
             certs: self.certs.clone(),
+            prekeys: self.prekeys.clone(),
             lines: self.lines.iter().map(|_| Line::default()).collect(),
             staged: self.staged.clone(),
             held: self.held.clone(),
@@ -260,15 +265,21 @@ impl Relay {
         let decoded = decode(&frame).map_err(|_| Violation::new("a device sent a frame that is not AV/1"))?;
         let device = self.lines.get(line).and_then(|line| line.device);
         match decoded {
-            ToRelay::Found { chain, .. } => {
+            ToRelay::Found { chain, bundle, .. } => {
                 let cert = chain::Chain::new(chain).claimed().map_err(|_| Violation::new("Found: chain"))?;
+                self.keep_prekey(cert.device_id(), bundle)?;
                 self.tenant = Some(cert.tenant_id);
                 self.founder = Some(cert.device_id());
                 self.accounts.entry(cert.device_id()).or_default();
                 self.certs.insert(cert.device_id(), chain.to_vec());
                 self.answer(line, &ToDevice::Done { request: 0 })?;
             }
-            ToRelay::Enroll { request } => self.enroll(line, &request.device, &frame)?,
+            ToRelay::Enroll { request } => {
+                let device = DevicePublic::from_bytes(&request.device);
+                let device = device.map_err(|_| Violation::new("Enroll: public keys"))?;
+                self.keep_prekey(device.device_id(), request.bundle)?;
+                self.enroll(line, &request.device, &frame)?;
+            }
             ToRelay::Activate { device_id, signature, .. } => {
                 self.accounts.entry(device_id).or_default();
                 if let Some(founder) = self.founder {
@@ -333,15 +344,33 @@ impl Relay {
             ToRelay::CreateInvite { request, .. }
             | ToRelay::RevokeInvite { request, .. }
             | ToRelay::Reject { request, .. }
-            | ToRelay::ListInvites { request }
-            | ToRelay::PublishPrekeys { request, .. } => self.answer(line, &ToDevice::Done { request })?,
+            | ToRelay::ListInvites { request } => self.answer(line, &ToDevice::Done { request })?,
             ToRelay::FetchCerts { request, device_id } => match self.certs.get(&device_id).cloned() {
                 Some(chain) => self.answer(line, &ToDevice::Certs { request, chain: chain[..].into() })?,
                 None => self.not_found(line, request)?,
             },
-            ToRelay::FetchBundle { request, .. }
-            | ToRelay::FetchStatements { request, .. }
-            | ToRelay::Recertify { request, .. } => self.not_found(line, request)?,
+            ToRelay::PublishPrekeys { request, prekeys } => {
+                for prekey in prekeys.iter() {
+                    // The first byte of a record is its kind, 1 the signed prekey.
+                    let is_signed = prekey.record.first() == Some(&(PrekeyKind::Signed as u8));
+                    if let Some(device) = device.filter(|_| is_signed) {
+                        self.prekeys.insert(device, prekey);
+                    }
+                }
+                self.answer(line, &ToDevice::Done { request })?;
+            }
+            ToRelay::FetchBundle { request, device_id, .. } => {
+                match (self.certs.get(&device_id).cloned(), self.prekeys.get(&device_id).copied()) {
+                    (Some(chain), Some(signed)) => {
+                        let bundle = Bundle { signed, one_time: None };
+                        self.answer(line, &ToDevice::Bundle { request, chain: &chain, bundle })?;
+                    }
+                    _ => self.not_found(line, request)?,
+                }
+            }
+            ToRelay::FetchStatements { request, .. } | ToRelay::Recertify { request, .. } => {
+                self.not_found(line, request)?
+            }
             ToRelay::Send { recipient, header_blob, ciphertext } => {
                 let (sender, tenant) =
                     device.zip(self.tenant).ok_or_else(|| Violation::new("Send before Authenticate"))?;
@@ -367,6 +396,13 @@ impl Relay {
             ToRelay::Pong => {}
         }
         Ok(true)
+    }
+
+    /// Keeps the signed prekey of a bundle.
+    fn keep_prekey(&mut self, device: DeviceId, bundle: &[u8]) -> Result<(), Violation> {
+        let bundle: Bundle = decode(bundle).map_err(|_| Violation::new("a bundle that is not AV/1"))?;
+        self.prekeys.entry(device).or_insert(bundle.signed);
+        Ok(())
     }
 
     /// The chain that gives a statement's issuer a say: the subject's for a revocation, else the issuer's.

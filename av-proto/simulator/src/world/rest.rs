@@ -53,6 +53,10 @@ impl World {
                 busy = self.clock;
             }
             if self.clock - begun > PATIENCE {
+                // Whoever was lied to about its inbox hears nobody, and is asked for receipts every hour for ever.
+                if self.deceived.iter().any(|is_deceived| *is_deceived) {
+                    break;
+                }
                 return Err(Violation::new("the world does not come to rest"));
             }
             let clock = self.clock;
