@@ -49,8 +49,11 @@ pub(super) struct Peer<A: Aead, const SKIP: usize> {
     psk: Option<Secret<32>>,
     /// The greatest number of receiving chains of one mode-1 session from which a message opened, at most 2.
     psk_chains: u8,
-    /// The greatest generation sent to or accepted from this peer.
-    generation: u32,
+    /// The greatest generation accepted from this peer. Kept apart from what was sent: when both begin a session at
+    /// once with the same generation, each has to take the other's.
+    accepted_generation: u32,
+    /// The greatest generation sent to this peer.
+    sent_generation: u32,
     /// Id of the newest signed prekey seen of this peer. Ids count up, so that an older one shows without a clock.
     newest_prekey: u32,
     /// A message of ours opened there, so preludes name us by id instead of by chain.
@@ -111,7 +114,8 @@ impl<A: Aead, const SKIP: usize> Peer<A, SKIP> {
         + 33
         + 1
         + 4
-        + 1
+        + 4
+        + 4
         + 1
         + 1
         + 65
@@ -134,7 +138,8 @@ impl<A: Aead, const SKIP: usize> Peer<A, SKIP> {
             suspended_by: Vec::new(),
             psk,
             psk_chains: 0,
-            generation: 0,
+            accepted_generation: 0,
+            sent_generation: 0,
             newest_prekey: 0,
             knows_us: false,
             told_serial: None,
@@ -233,7 +238,8 @@ impl<A: Aead, const SKIP: usize> Peer<A, SKIP> {
         if signed.id < self.newest_prekey || (has_clocks && age > MAX_PREKEY_AGE) {
             return Err(X3dhError::Stale);
         }
-        let generation = self.generation.checked_add(1).ok_or(X3dhError::Prelude)?;
+        let greatest = self.accepted_generation.max(self.sent_generation);
+        let generation = greatest.checked_add(1).ok_or(X3dhError::Prelude)?;
         let parameters = Parameters {
             tenant: context.tenant,
             identity: context.identity,
@@ -242,7 +248,7 @@ impl<A: Aead, const SKIP: usize> Peer<A, SKIP> {
             psk: self.psk.as_ref(),
         };
         let session = x3dh::initiate(&parameters, bundle, None, rng)?;
-        self.generation = generation;
+        self.sent_generation = generation;
         self.newest_prekey = signed.id;
         self.sessions.install(session, context.identity.device_id(), &self.device_id, context.now);
         Ok(())
@@ -314,7 +320,7 @@ impl<A: Aead, const SKIP: usize> Peer<A, SKIP> {
             return Err(RatchetError::Unopened);
         }
         self.check_initiator(prelude)?;
-        let jump = prelude.generation.checked_sub(self.generation).ok_or(RatchetError::Unopened)?;
+        let jump = prelude.generation.checked_sub(self.accepted_generation).ok_or(RatchetError::Unopened)?;
         if jump == 0 || jump > MAX_GENERATION_JUMP {
             return Err(RatchetError::Unopened);
         }
@@ -344,7 +350,7 @@ impl<A: Aead, const SKIP: usize> Peer<A, SKIP> {
         if let Some(id) = prelude.one_time_prekey {
             prekeys.consume_one_time(id);
         }
-        self.generation = prelude.generation;
+        self.accepted_generation = prelude.generation;
         self.sessions.install(candidate, context.identity.device_id(), &self.device_id, context.now);
         Ok(opened)
     }
@@ -414,7 +420,8 @@ impl<A: Aead, const SKIP: usize> Peer<A, SKIP> {
         writer.flag(self.psk.is_some())?;
         self.psk.as_ref().map_or(Ok(()), |psk| writer.secret(psk.expose()))?;
         writer.u8(self.psk_chains)?;
-        writer.u32(self.generation)?;
+        writer.u32(self.accepted_generation)?;
+        writer.u32(self.sent_generation)?;
         writer.u32(self.newest_prekey)?;
         writer.flag(self.knows_us)?;
         writer.flag(self.was_confirmed)?;
@@ -456,7 +463,8 @@ impl<A: Aead, const SKIP: usize> Peer<A, SKIP> {
         let mut peer = Self::new(device, name, standing, certification, psk);
         peer.suspended_by = suspended_by;
         peer.psk_chains = reader.u8()?;
-        peer.generation = reader.u32()?;
+        peer.accepted_generation = reader.u32()?;
+        peer.sent_generation = reader.u32()?;
         peer.newest_prekey = reader.u32()?;
         peer.knows_us = reader.flag()?;
         peer.was_confirmed = reader.flag()?;

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use av_wire::frame::ToRelay;
 
 use super::{Phase, Role, Side, Step, World};
+use crate::limits::HAVE_DELAY;
 
 /// Runs the whole main job; the named device dies after its n-th output. Returns whether it lived to the end.
 fn main_job_with_a_crash(side: Side, after: usize) -> bool {
@@ -23,6 +24,16 @@ fn main_job_with_a_crash(side: Side, after: usize) -> bool {
         world.agent.send(&owner, round);
         run(&mut world, side, after, &mut outputs);
     }
+    // A minute later the receipts go out, and whatever they find missing goes out again.
+    for _ in 0..3 {
+        for device in [&mut world.owner, &mut world.agent] {
+            device.now.uptime += HAVE_DELAY;
+            device.endpoint.tick(device.now, &mut device.rng);
+        }
+        run(&mut world, side, after, &mut outputs);
+    }
+    let (owner, agent) = (world.owner.id(), world.agent.id());
+    assert_eq!(world.owner.endpoint.unreceipted(&agent) + world.agent.endpoint.unreceipted(&owner), 0);
     // A command that was not stored when its process died is the application's to repeat: it was never accepted.
     let lost = |heard: &[String]| 3 - heard.len();
     assert!(lost(&world.agent.heard) + lost(&world.owner.heard) <= 1, "only the command in hand may be lost");

@@ -16,7 +16,7 @@ fn message_under_way(text: &str) -> (World, Vec<u8>) {
 }
 
 /// The same delivery with another sequence, sender or content.
-fn changed(
+pub(super) fn changed(
     frame: &[u8],
     change: impl FnOnce(&mut u64, &mut u64, &mut [u8; 16], &mut Vec<u8>, &mut Vec<u8>),
 ) -> Vec<u8> {

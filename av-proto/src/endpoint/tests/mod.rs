@@ -9,7 +9,9 @@ mod hostile;
 mod link;
 mod main_job;
 mod prekeys;
+mod receipts;
 mod records;
+mod resync;
 mod secrets;
 mod sessions;
 mod tenant;
@@ -17,6 +19,8 @@ mod working_set;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use av_wire::frame::{ToDevice, ToRelay};
+use av_wire::message::message_id;
 use av_wire::{DeviceId, Fingerprint, MessageId, Origin, Role};
 use chacha20::ChaCha20Rng;
 use rand_core::SeedableRng;
@@ -54,6 +58,9 @@ struct Device {
     confirms: bool,
     /// The Noise link of the present connection, where there is one.
     pipe: Option<NoisePipe>,
+    now: Now,
+    /// The relay takes its messages, and passes none on.
+    loses: bool,
 }
 
 /// One output of a device, for a test that wants to stop between two.
@@ -81,6 +88,8 @@ impl Device {
             sent: Vec::new(),
             confirms: true,
             pipe: None,
+            now: NOW,
+            loses: false,
         }
     }
 
@@ -90,14 +99,14 @@ impl Device {
         self.tickets.clear();
         for (key, sealed) in &self.store {
             let key = RecordKey::from_bytes(key).expect("a key that was stored");
-            self.endpoint.restore(NOW, &self.seal, key, sealed).expect("a record that was stored");
+            self.endpoint.restore(self.now, &self.seal, key, sealed).expect("a record that was stored");
         }
         self.endpoint.resume().expect("records that fit together");
     }
 
     /// Does what one output asks.
     fn step(&mut self, office: &mut PostOffice) -> Step {
-        match self.endpoint.poll(NOW) {
+        match self.endpoint.poll(self.now) {
             None => Step::Idle,
             Some(Output::Persist(persist)) => {
                 store(persist, &self.seal, &mut self.rng, &mut self.store);
@@ -105,6 +114,9 @@ impl Device {
             }
             Some(Output::Transmit(frame)) => {
                 self.sent.push(frame.to_vec());
+                if self.loses && matches!(av_wire::decode(frame), Ok(ToRelay::Send { .. })) {
+                    return Step::Sent;
+                }
                 let arrived = self.pipe.as_mut().map(|pipe| pipe.to_relay(frame).expect("an open link"));
                 office
                     .accept(self.side, arrived.as_deref().unwrap_or(frame))
@@ -143,7 +155,7 @@ impl Device {
     /// Drains; frames go nowhere.
     fn drain_unheard(&mut self) {
         loop {
-            match self.endpoint.poll(NOW) {
+            match self.endpoint.poll(self.now) {
                 None => return,
                 Some(Output::Persist(persist)) => store(persist, &self.seal, &mut self.rng, &mut self.store),
                 Some(Output::Event(event)) => self.events.push(event),
@@ -152,6 +164,12 @@ impl Device {
                 Some(Output::Deliver(_)) => panic!("nothing to deliver here"),
             }
         }
+    }
+
+    /// Drains while the relay loses what is sent.
+    fn drain_lost(&mut self) {
+        let mut nowhere = PostOffice::new();
+        while self.step(&mut nowhere) != Step::Idle {}
     }
 
     fn id(&self) -> DeviceId {
@@ -361,9 +379,45 @@ impl World {
         true
     }
 
+    /// Time goes by for both, in steps of at most ten seconds.
+    fn wait(&mut self, milliseconds: u64) {
+        self.settle();
+        let until = self.owner.now.uptime + milliseconds;
+        while self.owner.now.uptime < until {
+            let now = self.owner.now.uptime;
+            let step = (until - now).min(10_000);
+            for device in [&mut self.owner, &mut self.agent] {
+                device.now.uptime += step;
+                device.endpoint.tick(device.now, &mut device.rng);
+            }
+            self.settle();
+        }
+    }
+
+    /// A device says something that the relay accepts and loses.
+    fn lose(&mut self, side: Side, text: &str) {
+        let tenant = self.owner.endpoint.tenant_id().expect("a tenant");
+        let to = if side == Side::Owner { self.agent.id() } else { self.owner.id() };
+        let device = self.device(side);
+        device.loses = true;
+        device.send(&to, text);
+        device.drain_lost();
+        device.loses = false;
+        let Some(Ok(ToRelay::Send { recipient, header_blob, ciphertext })) =
+            device.sent.last().map(|frame| av_wire::decode(frame))
+        else {
+            panic!("a message")
+        };
+        let message_id = message_id(&tenant, &device.id(), &recipient, header_blob, ciphertext);
+        let mut buffer = [0; 64];
+        let accepted = av_wire::encode(&ToDevice::Accepted { message_id }, &mut buffer).expect("room");
+        self.receive(side, accepted).expect("an allowed frame");
+        self.settle();
+    }
+
     fn receive(&mut self, side: Side, frame: &[u8]) -> Result<(), ConnectionError> {
         let device = self.device(side);
-        device.endpoint.receive(NOW, &mut device.rng, frame)
+        device.endpoint.receive(device.now, &mut device.rng, frame)
     }
 }
 
