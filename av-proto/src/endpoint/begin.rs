@@ -74,9 +74,11 @@ where
         let name = valid_name(name)?;
         let identity = self.generate_identity(rng, Role::Owner)?;
         let prekeys = Prekeys::generate(rng, now.wall);
-        let founding = root.found(&identity, origin, now.wall).map_err(|_| EndpointError::Bug)?;
+        let (membership, founding) =
+            root.found(&identity, origin, now.wall).map_err(|_| EndpointError::Bug)?;
         let link_keys = LinkKeys::of(link_key);
         self.begin(identity, name, origin, link_keys, founding, prekeys);
+        self.device.get_mut().ok_or(EndpointError::Bug)?.enter(membership);
         Ok(())
     }
 
@@ -136,10 +138,9 @@ where
         progress: impl Into<Progress>,
         prekeys: Prekeys<ONE_TIME_PREKEYS>,
     ) {
-        let device = Device { identity, name, origin: origin.clone(), link_keys, progress: progress.into() };
         // A connection that was allowed before may not be allowed to this device.
         self.disconnected();
-        self.device.set(device);
+        self.device.set(Device::new(identity, name, origin.clone(), link_keys, progress.into()));
         self.prekeys.set(prekeys);
         self.meta.set(Meta::new());
     }

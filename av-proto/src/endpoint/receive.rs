@@ -195,21 +195,14 @@ where
     /// The relay confirmed the founding or the activation.
     fn confirmed(&mut self, sent: Option<Handshake>) -> Result<(), ConnectionError> {
         let expected = self.device.get().map(Device::handshake);
-        if sent != expected || !matches!(sent, Some(Handshake::Found | Handshake::Activate)) {
-            return Err(ConnectionError::Violation);
-        }
-        let Some(Device { identity, name, origin, link_keys, progress }) = self.device.take() else {
-            return Err(ConnectionError::Violation);
+        let event = match sent.filter(|_| sent == expected) {
+            Some(Handshake::Found) => Event::Founded,
+            Some(Handshake::Activate) => Event::EnrollmentActive,
+            _ => return Err(ConnectionError::Violation),
         };
-        let (progress, event) = match progress {
-            Progress::Founding(founding) => (Progress::Active(founding.confirmed()), Some(Event::Founded)),
-            Progress::Granted(granted) => {
-                (Progress::Active(granted.confirmed()), Some(Event::EnrollmentActive))
-            }
-            unchanged => (unchanged, None),
-        };
-        self.device.set(Device { identity, name, origin, link_keys, progress });
-        event.map(|event| self.notify(event)).ok_or(ConnectionError::Violation)
+        self.device.edit().ok_or(ConnectionError::Violation)?.progress = Progress::Active;
+        self.notify(event);
+        Ok(())
     }
 
     fn welcomed(&mut self, epoch: InboxEpoch) {
