@@ -28,7 +28,7 @@ pub struct EnrollOptions<'o> {
     pub role: Role,
     /// The name that the device proposes, 1 to 40 bytes without control characters.
     pub name: &'o str,
-    /// What it runs on, at most 21 bytes without control characters.
+    /// What it runs on, at most 22 bytes without control characters.
     pub platform: &'o str,
 }
 

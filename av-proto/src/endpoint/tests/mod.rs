@@ -14,6 +14,7 @@ mod records;
 mod resync;
 mod secrets;
 mod sessions;
+mod sizes;
 mod tenant;
 mod working_set;
 
