@@ -164,7 +164,7 @@ pub(crate) fn statement_by(
     let statement = Statement { verdict, tenant_id, subject, issuer, serial, issued_at: NOW, keep: &[] };
     let body = statement.body().unwrap();
     let signature = sign(key, statement.kind().purpose(), &[&body]);
-    let object = Unverified { kind: statement.kind(), body: body.as_slice().into(), signature };
+    let object = Unverified { kind: statement.kind(), body: &body, signature };
     let mut buffer = [0; Statement::MAX_SIGNED_LEN];
     encode(&object, &mut buffer).unwrap().to_vec()
 }

@@ -86,8 +86,8 @@ async fn before_authentication_there_is_nothing_to_call() {
         },
         ToRelay::Send {
             recipient: TestDevice::new(Role::Agent).id(),
-            header_blob: b"h".as_slice().into(),
-            ciphertext: b"c".as_slice().into(),
+            header_blob: b"h",
+            ciphertext: b"c",
         },
     ];
     for call in calls {
