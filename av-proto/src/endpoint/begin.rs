@@ -76,7 +76,7 @@ where
         let prekeys = Prekeys::generate(rng, now.wall);
         let (membership, founding) =
             root.found(&identity, origin, now.wall).map_err(|_| EndpointError::Bug)?;
-        let link_keys = LinkKeys::of(link_key);
+        let link_keys = LinkKeys::of(link_key, now.wall);
         self.begin(identity, name, origin, link_keys, founding, prekeys);
         self.device.get_mut().ok_or(EndpointError::Bug)?.enter(membership);
         Ok(())
@@ -102,7 +102,7 @@ where
         let identity = self.generate_identity(rng, options.role)?;
         let prekeys = Prekeys::generate(rng, now.wall);
         let bundle = prekeys.bundle(&identity).map_err(|_| EndpointError::Bug)?;
-        let link_keys = LinkKeys::of(options.link_key);
+        let link_keys = LinkKeys::of(options.link_key, now.wall);
         let requested = Requested::new(
             rng,
             invite,

@@ -4,6 +4,7 @@ use av_wire::bundle::Bundle;
 use av_wire::frame::{LinkKind, ToRelay, authentication_message};
 use av_wire::layout::Reader;
 use av_wire::signature::InvalidSignature;
+use av_wire::statement::AnnouncedKeys;
 use av_wire::{EncodeError, Origin, Signature, TenantId};
 use heapless::String;
 
@@ -35,13 +36,27 @@ pub(super) struct Device {
 pub(super) struct LinkKeys {
     pub(super) current: [u8; 32],
     pub(super) next: [u8; 32],
+    /// Seconds since 1970, by the clock of the owner that named them: what is older counts no more. A new device is
+    /// given the statements of all times.
+    pub(super) stated_at: u64,
 }
 
 impl LinkKeys {
     pub(super) const NONE: [u8; 32] = [0; 32];
 
-    pub(super) fn of(current: Option<[u8; 32]>) -> Self {
-        Self { current: current.unwrap_or(Self::NONE), next: Self::NONE }
+    pub(super) fn of(current: Option<[u8; 32]>, stated_at: u64) -> Self {
+        Self { current: current.unwrap_or(Self::NONE), next: Self::NONE, stated_at }
+    }
+
+    /// Takes in what a statement says, unless something newer is known; whether that changed the keys.
+    pub(super) fn announce(&mut self, keys: &AnnouncedKeys, stated_at: u64) -> bool {
+        if stated_at < self.stated_at {
+            return false;
+        }
+        self.stated_at = stated_at;
+        let before = core::mem::replace(&mut self.current, keys.current);
+        let next_before = core::mem::replace(&mut self.next, keys.next);
+        (before, next_before) != (self.current, self.next)
     }
 
     /// The one in use and its successor, as a grant has them.
@@ -73,7 +88,7 @@ pub(super) enum Handshake {
 }
 
 impl Device {
-    pub(super) const MAX_LEN: usize = Identity::LEN + 2 + NAME_MAX + 2 + 280 + 64 + 1 + Requested::MAX_LEN;
+    pub(super) const MAX_LEN: usize = Identity::LEN + 2 + NAME_MAX + 2 + 280 + 72 + 1 + Requested::MAX_LEN;
 
     /// A device without a membership. Inlined, so that the room for one is not moved.
     #[inline]
@@ -223,6 +238,7 @@ impl Device {
         writer.var(self.origin.as_str().as_bytes())?;
         writer.bytes(&self.link_keys.current)?;
         writer.bytes(&self.link_keys.next)?;
+        writer.u64(self.link_keys.stated_at)?;
         writer.u8(match self.progress {
             Progress::Founding(_) => 0,
             Progress::Requested(_) => 1,
@@ -245,7 +261,8 @@ impl Device {
         let identity = Identity::read(reader)?;
         let name = text(reader.var()?)?;
         let origin = Origin::parse(str(reader.var()?)?).map_err(|_| CodecError)?;
-        let link_keys = LinkKeys { current: *reader.array()?, next: *reader.array()? };
+        let link_keys =
+            LinkKeys { current: *reader.array()?, next: *reader.array()?, stated_at: reader.u64()? };
         let step = reader.u8()?;
         let chain = if step == 1 { None } else { Some(reader.var()?) };
         let progress = match step {

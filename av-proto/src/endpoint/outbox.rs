@@ -142,6 +142,7 @@ impl<const BODY: usize> OutboxEntry<BODY> {
             About::Statement(device, Verdict::Revoked) => (4, device),
             About::Statement(device, Verdict::Suspended) => (5, device),
             About::Statement(device, Verdict::Resumed) => (6, device),
+            About::Statement(device, Verdict::LinkKeys) => (8, device),
         };
         writer.u8(kind)?;
         writer.bytes(device.as_bytes())?;
@@ -182,6 +183,7 @@ impl<const BODY: usize> OutboxEntry<BODY> {
             5 => About::Statement(device, Verdict::Suspended),
             6 => About::Statement(device, Verdict::Resumed),
             7 => About::Recertify(device),
+            8 => About::Statement(device, Verdict::LinkKeys),
             _ => return Err(CodecError),
         };
         let is_kept = kind == 1 && reader.flag()?;

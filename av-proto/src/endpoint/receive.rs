@@ -163,7 +163,9 @@ where
         let device = self.device.get().ok_or(GrantError::Invalid)?;
         let Progress::Requested(requested) = &device.progress else { return Err(GrantError::Invalid) };
         let verified = requested.verify(&device.identity, &device.origin, &grant)?;
-        self.enter_tenant(now, &verified, LinkKeys { current: grant.link_key, next: grant.next_link_key });
+        let stated_at = grant.chain().claimed().map_err(|_| GrantError::Invalid)?.issued_at;
+        let link_keys = LinkKeys { current: grant.link_key, next: grant.next_link_key, stated_at };
+        self.enter_tenant(now, &verified, link_keys);
         Ok(())
     }
 

@@ -56,9 +56,7 @@ impl Session<'_> {
                 self.done(request, result).await
             }
             ToRelay::FetchCerts { request, device_id } => match relay.fetch_certs(&actor, &device_id).await {
-                Ok(chain) => {
-                    self.socket.send(&ToDevice::Certs { request, chain: &chain }).await
-                }
+                Ok(chain) => self.socket.send(&ToDevice::Certs { request, chain: &chain }).await,
                 Err(refusal) => self.refuse(request, &refusal).await,
             },
             ToRelay::PublishPrekeys { request, prekeys } => self.publish(request, &prekeys).await,

@@ -7,6 +7,7 @@ mod enrollment;
 mod golden;
 mod hostile;
 mod link;
+mod link_keys;
 mod main_job;
 mod prekeys;
 mod receipts;

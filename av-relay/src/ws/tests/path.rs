@@ -101,13 +101,7 @@ async fn from_founding_to_revocation() {
 
     // Messages, pushed as they come.
     let (header_blob, ciphertext): (&[u8], &[u8]) = (b"header", b"ciphertext");
-    owner
-        .send(&ToRelay::Send {
-            recipient: device_id,
-            header_blob,
-            ciphertext,
-        })
-        .await;
+    owner.send(&ToRelay::Send { recipient: device_id, header_blob, ciphertext }).await;
     let id = Relay::message_id(&tenant.founder(), &device_id, header_blob, ciphertext);
     expect!(owner, ToDevice::Accepted { message_id } => assert_eq!(message_id, id));
     expect!(agent, ToDevice::Deliver { sequence: 1, previous: 0, sender, header_blob: h, ciphertext: c, received_at } => {
@@ -127,13 +121,7 @@ async fn from_founding_to_revocation() {
     let mut again = Client::connect(&server).await;
     again.authenticate(&tenant, &agent_device, 16).await;
     again.ends_with(RefusalCode::NotAuthorized, CloseCode::Policy).await;
-    owner
-        .send(&ToRelay::Send {
-            recipient: device_id,
-            header_blob,
-            ciphertext: b"x",
-        })
-        .await;
+    owner.send(&ToRelay::Send { recipient: device_id, header_blob, ciphertext: b"x" }).await;
     expect!(owner, ToDevice::Refused { code: RefusalCode::RecipientUnavailable, .. });
 }
 
