@@ -1,7 +1,7 @@
 # Thin on purpose: each target is one script in .ci/. The times are those of 2 cores, after the crates are fetched.
 
 .DEFAULT_GOAL := help
-.PHONY: help doctor setup demo test firmware size targets vectors model bench-proto fuzz clean
+.PHONY: help doctor setup demo test firmware size targets vectors model ct bench-proto fuzz clean
 
 help:
 	@echo 'make demo      plays the whole job on a real database: 4 min to build once on 2 cores, then 6 s (KEEP=1 leaves it running)'
@@ -13,6 +13,7 @@ help:
 	@echo 'make targets   av-proto for bare metal and browsers, each feature alone, without a heap'
 	@echo 'make vectors   writes av-proto/vectors anew after a change of the protocol, for review: 1 min'
 	@echo 'make model     attacks the protocol symbolically, and every variant of it that leaves something out: 2 min (Verifpal itself, once: 4 to 10 min)'
+	@echo 'make ct        what secrets leave behind in time and memory, in the build that ships and at the level of firmware: 4 min once, then 1 min'
 	@echo 'make bench-proto  av-proto beside its own primitives and other Double Ratchets, in both builds of Poly1305: 10 min once, then 1 min'
 	@echo 'make fuzz      every decoder, ratchet, conversation and enrollment under libFuzzer: 15 min (SECONDS_EACH=10, ONLY=texts), needs a nightly'
 	@echo 'make clean     removes target/, which is all that the others write: 1 s'
@@ -43,6 +44,9 @@ vectors:
 
 model:
 	@.ci/model
+
+ct:
+	@.ci/ct
 
 bench-proto:
 	@.ci/bench-proto

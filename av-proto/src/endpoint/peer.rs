@@ -77,31 +77,31 @@ pub(super) struct Peer<A: Aead, const SKIP: usize> {
 
 /// A token bucket over uptime: a forged prelude costs five DH, so they are rationed by peer.
 pub(super) struct Bucket {
-    /// Taken and not given back: a full bucket is all zeros, as an endpoint in a `static` has to be.
-    taken: u8,
+    tokens: u8,
     refilled: u64,
 }
 
 impl Bucket {
-    pub(super) const FULL: Self = Self { taken: 0, refilled: 0 };
+    /// Full.
+    pub(super) const FULL: Self = Self { tokens: PRELUDE_BURST, refilled: 0 };
 
     fn is_whole(&self, now: Now) -> bool {
-        let missing = u64::from(self.taken);
+        let missing = u64::from(PRELUDE_BURST.saturating_sub(self.tokens));
         now.uptime.saturating_sub(self.refilled) >= missing.saturating_mul(PRELUDE_PERIOD)
     }
 
     pub(super) fn take(&mut self, now: Now) -> bool {
-        while self.taken > 0 && now.uptime.saturating_sub(self.refilled) >= PRELUDE_PERIOD {
-            self.taken -= 1;
+        while self.tokens < PRELUDE_BURST && now.uptime.saturating_sub(self.refilled) >= PRELUDE_PERIOD {
+            self.tokens += 1;
             self.refilled = self.refilled.saturating_add(PRELUDE_PERIOD);
         }
-        if self.taken >= PRELUDE_BURST {
+        if self.tokens == 0 {
             return false;
         }
-        if self.taken == 0 {
+        if self.tokens == PRELUDE_BURST {
             self.refilled = now.uptime;
         }
-        self.taken += 1;
+        self.tokens -= 1;
         true
     }
 }

@@ -160,8 +160,6 @@ codes! {
         Suspension = 3,
         /// A resumption.
         Resumption = 4,
-        /// A relay's link keys.
-        LinkKeys = 5,
     }
 }
 
@@ -173,7 +171,6 @@ impl SignedKind {
             Self::Revocation => SignaturePurpose::Revocation,
             Self::Suspension => SignaturePurpose::Suspension,
             Self::Resumption => SignaturePurpose::Resumption,
-            Self::LinkKeys => SignaturePurpose::LinkKeys,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Signed statements of owners: revocation, suspension, resumption, link keys (`PROTOCOL.md` section 4.5).
+//! Signed statements of owners: revocation, suspension, resumption (`PROTOCOL.md` section 4.5).
 
 use av_wire::chain::{Chain, MAX_CHAIN_BYTES};
 use av_wire::ids::DeviceId;
@@ -25,8 +25,9 @@ impl Relay {
             return if posted == signed { Ok(()) } else { Err(Refusal::NotAuthorized) };
         }
         check_serial(&tx, &statement).await?;
-        let subject = self.subject(&tx, &statement).await?;
-        let chain = chain_beside(&tx, &statement, subject.as_ref()).await?;
+        let subject = tx.device(&statement.subject).await?.ok_or(Refusal::NotFound)?;
+        check_reach(&statement, &subject)?;
+        let chain = chain_beside(&tx, &statement, &subject).await?;
 
         tx.insert_statement(&NewStatement {
             issuer: &statement.issuer,
@@ -37,19 +38,18 @@ impl Relay {
             chain: &chain,
         })
         .await?;
-        let status = match statement.verdict {
-            Verdict::LinkKeys => None,
-            Verdict::Revoked => Some(DeviceStatus::Revoked),
-            _ if tx.is_suspended(&statement.subject).await? => Some(DeviceStatus::Suspended),
-            _ => Some(DeviceStatus::Active),
+        let status = if statement.verdict == Verdict::Revoked {
+            DeviceStatus::Revoked
+        } else if tx.is_suspended(&statement.subject).await? {
+            DeviceStatus::Suspended
+        } else {
+            DeviceStatus::Active
         };
-        if let Some(status) = status {
-            tx.set_status(&statement.subject, status).await?;
-        }
+        tx.set_status(&statement.subject, status).await?;
         let told = tx.insert_statement_entries(&statement.issuer, statement.serial).await?;
         tx.commit().await?;
 
-        if status.is_some_and(|status| status != DeviceStatus::Active) {
+        if status != DeviceStatus::Active {
             self.bus.close(&actor.tenant, &statement.subject);
         }
         for device in &told {
@@ -60,20 +60,6 @@ impl Relay {
             "statement posted"
         );
         Ok(())
-    }
-
-    /// The device that a statement is about, which the issuer has a say in; `None` when it is about this relay.
-    async fn subject(&self, tx: &TenantTx, statement: &Statement<'_>) -> Result<Option<Device>, Refusal> {
-        if statement.verdict == Verdict::LinkKeys {
-            return if statement.subject == self.origin.subject() {
-                Ok(None)
-            } else {
-                Err(Refusal::NotFound)
-            };
-        }
-        let subject = tx.device(&statement.subject).await?.ok_or(Refusal::NotFound)?;
-        check_reach(statement, &subject)?;
-        Ok(Some(subject))
     }
 
     /// Statements of one issuer behind a serial, in their order: the next 64 at most.
@@ -97,10 +83,10 @@ const STATEMENTS_PER_CALL: u16 = 64;
 async fn chain_beside(
     tx: &TenantTx,
     statement: &Statement<'_>,
-    subject: Option<&Device>,
+    subject: &Device,
 ) -> Result<Vec<u8>, Refusal> {
     let chain = if statement.verdict == Verdict::Revoked {
-        subject.and_then(|subject| subject.chain.clone())
+        subject.chain.clone()
     } else if statement.issuer == DeviceId::ROOT {
         return Ok(Vec::new());
     } else {

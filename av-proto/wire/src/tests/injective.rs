@@ -59,7 +59,6 @@ fn cbor_subjects() -> Vec<Subject> {
         cbor!("Revocation", Unverified, statement(Verdict::Revoked, &pattern::<32>(0))),
         cbor!("Suspension", Unverified, statement(Verdict::Suspended, &[])),
         cbor!("Resumption", Unverified, statement(Verdict::Resumed, &[])),
-        cbor!("LinkKeys", Unverified, statement(Verdict::LinkKeys, &[])),
     ]);
     for (name, one_time) in [("Bundle", true), ("Bundle/last", false)] {
         let mut bundle = tenant.agent.bundle();
@@ -110,12 +109,9 @@ fn layout_subjects() -> Vec<Subject> {
             }),
         },
     ];
-    for (verdict, keep) in [
-        (Verdict::Revoked, &[3; 32][..]),
-        (Verdict::Suspended, &[]),
-        (Verdict::Resumed, &[]),
-        (Verdict::LinkKeys, &[]),
-    ] {
+    for (verdict, keep) in
+        [(Verdict::Revoked, &[3; 32][..]), (Verdict::Suspended, &[]), (Verdict::Resumed, &[])]
+    {
         let signed = tenant.statement(verdict, keep);
         let genuine = Unverified::decode(&signed).unwrap().body.to_vec();
         let decode = move |bytes: &[u8]| {
