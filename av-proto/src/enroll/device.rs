@@ -36,6 +36,15 @@ pub struct Requested {
 /// Proof that a grant is the inviting owner's and certifies this very device; there is no other way to make one.
 ///
 /// It borrows from the grant: a membership is filled where it stays, a microcontroller has no room for a second one.
+///
+/// ```compile_fail,E0277
+/// use av_proto::enroll::VerifiedGrant;
+/// use av_proto::wire::grant::Grant;
+///
+/// fn believe(grant: Grant<'_>) -> VerifiedGrant<'_> {
+///     grant.into()
+/// }
+/// ```
 pub struct VerifiedGrant<'b> {
     chain: Chain<'b>,
     approver: DevicePublic,

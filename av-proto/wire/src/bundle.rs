@@ -195,6 +195,14 @@ array! {
 }
 
 /// Proof that every key of a bundle was verified for a device; there is no other way to make one.
+///
+/// ```compile_fail,E0277
+/// use av_wire::bundle::{Bundle, VerifiedBundle};
+///
+/// fn believe(bundle: Bundle) -> VerifiedBundle {
+///     bundle.into()
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct VerifiedBundle {
     signed: Prekey,

@@ -47,6 +47,14 @@ pub struct Chain<'b> {
 pub type Lineage = heapless::Vec<DeviceId, { MAX_CHAIN - 1 }>;
 
 /// Proof that a chain was verified; there is no other way to make one.
+///
+/// ```compile_fail,E0451
+/// use av_wire::{cert::DeviceCert, chain::{Provenance, VerifiedDevice}};
+///
+/// fn believe(cert: DeviceCert, root: [u8; 32], provenance: Provenance) -> VerifiedDevice {
+///     VerifiedDevice { cert, issuer: None, root, provenance }
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VerifiedDevice {
     cert: DeviceCert,

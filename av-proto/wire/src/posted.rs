@@ -17,6 +17,14 @@ pub struct Posted<'b> {
 }
 
 /// Proof that a statement was said by somebody who has a say; there is no other way to make one.
+///
+/// ```compile_fail,E0451
+/// use av_wire::{posted::VerifiedStatement, statement::Statement};
+///
+/// fn believe(statement: Statement<'_>) -> VerifiedStatement<'_> {
+///     VerifiedStatement { statement, subject_role: None }
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct VerifiedStatement<'b> {
     statement: Statement<'b>,

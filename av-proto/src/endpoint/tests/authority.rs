@@ -1,11 +1,12 @@
 //! Who has a say in a tenant: several owners, lost laptops, the root, and a relay that keeps quiet.
 
-use av_wire::Role;
 use av_wire::statement::Verdict;
+use av_wire::{DeviceId, Role};
 
 use super::tenant::Tenant;
 use super::{Event, NOW};
 use crate::endpoint::{SendError, Standing};
+use crate::limits::REVOKED;
 
 /// An owner, its second device, and an agent of the first that both talk with.
 fn two_owners() -> (Tenant, [usize; 3]) {
@@ -105,6 +106,70 @@ fn with_two_owners_the_other_one_goes_on_and_certifies_anew_who_was_not_kept() {
     assert!(tenant.members[second].endpoint.recertify(NOW, &agent_id).is_err(), "once is enough");
     tenant.restart(agent);
     assert!(tenant.talks(agent, second, "also after a restart"));
+}
+
+#[test]
+fn an_owner_revokes_one_that_it_certified_and_keeps_whom_it_names() {
+    let (mut tenant, [first, second, agent]) = two_owners();
+    let (kept, dropped) = (tenant.enrolled(second, Role::Agent), tenant.enrolled(second, Role::Agent));
+    for below in [kept, dropped] {
+        tenant.meet(first, below);
+        assert!(tenant.talks(first, below, "hello"));
+    }
+    let (second_id, kept_id) = (tenant.id(second), tenant.id(kept));
+    let revoked = tenant.members[first].endpoint.revoke_owner(NOW, &second_id, &[kept_id]);
+    revoked.expect("a peer below this owner");
+    tenant.settle();
+    assert!(tenant.has(second, &Event::OwnStanding(Verdict::Revoked)));
+    for device in [first, agent, kept] {
+        assert_eq!(tenant.standing(device, second), Some(Standing::Revoked));
+    }
+    assert!(tenant.talks(first, kept, "on we go") && tenant.talks(kept, first, "on we go"));
+    assert_eq!(tenant.standing(first, dropped), Some(Standing::Uncertified));
+    assert!(tenant.has(dropped, &Event::Uncertified) && !tenant.has(kept, &Event::Uncertified));
+}
+
+#[test]
+fn of_two_owners_that_revoke_each_other_the_one_above_is_believed() {
+    let (mut tenant, [first, second, agent]) = two_owners();
+    let (first_id, second_id) = (tenant.id(first), tenant.id(second));
+    // At the same time: neither has heard of the other's word, and the lower one's comes first.
+    tenant.members[second].endpoint.revoke_owner(NOW, &first_id, &[]).expect("a peer");
+    tenant.members[first].endpoint.revoke_owner(NOW, &second_id, &[]).expect("a peer");
+    tenant.settle();
+    assert_eq!(
+        tenant.standing(agent, first),
+        Some(Standing::Active),
+        "nobody has a say over who certified it"
+    );
+    assert_eq!(tenant.standing(agent, second), Some(Standing::Revoked));
+    assert!(tenant.has(second, &Event::OwnStanding(Verdict::Revoked)));
+    assert!(!tenant.has(first, &Event::OwnStanding(Verdict::Revoked)));
+    assert!(tenant.talks(first, agent, "still here") && tenant.talks(agent, first, "so am I"));
+}
+
+#[test]
+fn with_no_room_for_another_revoked_device_nobody_new_is_believed() {
+    let (mut tenant, [first, second, agent]) = two_owners();
+    let out = tenant.enrolled(first, Role::Agent);
+    tenant.meet(second, out);
+    let meta = tenant.members[second].endpoint.meta.edit().expect("a member");
+    for number in 0..REVOKED {
+        assert!(meta.revoked.add(&DeviceId([u8::try_from(number).expect("few"); 16])));
+    }
+    assert!(!tenant.has(second, &Event::RevocationsFull));
+    tenant.state(first, out, Verdict::Revoked);
+    assert!(tenant.has(second, &Event::RevocationsFull));
+    assert_eq!(tenant.standing(second, out), Some(Standing::Revoked), "a peer is out all the same");
+    let fresh = tenant.enrolled(first, Role::Agent);
+    for again in [false, true] {
+        if again {
+            tenant.restart(second);
+        }
+        tenant.meet(second, fresh);
+        assert_eq!(tenant.standing(second, fresh), None, "it could be one of those that had no room");
+        assert!(tenant.talks(second, agent, "we knew each other before"));
+    }
 }
 
 #[test]
