@@ -107,6 +107,14 @@ pub struct PostOffice {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Undeliverable;
 
+impl core::fmt::Display for Undeliverable {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("the post office cannot make sense of the frame, or is full")
+    }
+}
+
+impl core::error::Error for Undeliverable {}
+
 impl PostOffice {
     /// An empty post office.
     #[must_use]

@@ -154,6 +154,7 @@ impl Founder {
             serial: self.serial,
             issued_at: ISSUED_AT,
             keep: &[],
+            link_keys: None,
         };
         let body = statement.body()?;
         let signature = self.device.sign(statement.kind().purpose(), &[&body])?;

@@ -28,7 +28,7 @@ pub struct EnrollOptions<'o> {
     pub role: Role,
     /// The name that the device proposes, 1 to 40 bytes without control characters.
     pub name: &'o str,
-    /// What it runs on, at most 21 bytes without control characters.
+    /// What it runs on, at most 22 bytes without control characters.
     pub platform: &'o str,
 }
 
@@ -74,9 +74,11 @@ where
         let name = valid_name(name)?;
         let identity = self.generate_identity(rng, Role::Owner)?;
         let prekeys = Prekeys::generate(rng, now.wall);
-        let founding = root.found(&identity, origin, now.wall).map_err(|_| EndpointError::Bug)?;
-        let link_keys = LinkKeys::of(link_key);
+        let (membership, founding) =
+            root.found(&identity, origin, now.wall).map_err(|_| EndpointError::Bug)?;
+        let link_keys = LinkKeys::of(link_key, now.wall);
         self.begin(identity, name, origin, link_keys, founding, prekeys);
+        self.device.get_mut().ok_or(EndpointError::Bug)?.enter(membership);
         Ok(())
     }
 
@@ -100,7 +102,7 @@ where
         let identity = self.generate_identity(rng, options.role)?;
         let prekeys = Prekeys::generate(rng, now.wall);
         let bundle = prekeys.bundle(&identity).map_err(|_| EndpointError::Bug)?;
-        let link_keys = LinkKeys::of(options.link_key);
+        let link_keys = LinkKeys::of(options.link_key, now.wall);
         let requested = Requested::new(
             rng,
             invite,
@@ -136,10 +138,9 @@ where
         progress: impl Into<Progress>,
         prekeys: Prekeys<ONE_TIME_PREKEYS>,
     ) {
-        let device = Device { identity, name, origin: origin.clone(), link_keys, progress: progress.into() };
         // A connection that was allowed before may not be allowed to this device.
         self.disconnected();
-        self.device.set(device);
+        self.device.set(Device::new(identity, name, origin.clone(), link_keys, progress.into()));
         self.prekeys.set(prekeys);
         self.meta.set(Meta::new());
     }

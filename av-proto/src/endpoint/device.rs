@@ -4,10 +4,12 @@ use av_wire::bundle::Bundle;
 use av_wire::frame::{LinkKind, ToRelay, authentication_message};
 use av_wire::layout::Reader;
 use av_wire::signature::InvalidSignature;
+use av_wire::statement::AnnouncedKeys;
 use av_wire::{EncodeError, Origin, Signature, TenantId};
 use heapless::String;
 
 use super::link::Channel;
+use super::slot::Slot;
 use crate::enroll::{Founding, Granted, Membership, Requested, VerifiedGrant};
 use crate::invite::NAME_MAX;
 use crate::keys::{Identity, Prekeys, Secret};
@@ -23,6 +25,9 @@ pub(super) struct Device {
     pub(super) origin: Origin,
     pub(super) link_keys: LinkKeys,
     pub(super) progress: Progress,
+    /// Its place in its tenant: empty while it requests one, and of no effect before it is active. Beside `progress`,
+    /// not in it: two kilobytes are too many to be moved about on a microcontroller's stack.
+    membership: Membership,
 }
 
 /// The relay's link key and its announced successor, as invite, grant or statement named them last; 32 zero bytes
@@ -31,13 +36,27 @@ pub(super) struct Device {
 pub(super) struct LinkKeys {
     pub(super) current: [u8; 32],
     pub(super) next: [u8; 32],
+    /// Seconds since 1970, by the clock of the owner that named them: what is older counts no more. A new device is
+    /// given the statements of all times.
+    pub(super) stated_at: u64,
 }
 
 impl LinkKeys {
     pub(super) const NONE: [u8; 32] = [0; 32];
 
-    pub(super) fn of(current: Option<[u8; 32]>) -> Self {
-        Self { current: current.unwrap_or(Self::NONE), next: Self::NONE }
+    pub(super) fn of(current: Option<[u8; 32]>, stated_at: u64) -> Self {
+        Self { current: current.unwrap_or(Self::NONE), next: Self::NONE, stated_at }
+    }
+
+    /// Takes in what a statement says, unless something newer is known; whether that changed the keys.
+    pub(super) fn announce(&mut self, keys: &AnnouncedKeys, stated_at: u64) -> bool {
+        if stated_at < self.stated_at {
+            return false;
+        }
+        self.stated_at = stated_at;
+        let before = core::mem::replace(&mut self.current, keys.current);
+        let next_before = core::mem::replace(&mut self.next, keys.next);
+        (before, next_before) != (self.current, self.next)
     }
 
     /// The one in use and its successor, as a grant has them.
@@ -56,7 +75,7 @@ pub(super) enum Progress {
     Founding(Founding),
     Requested(Requested),
     Granted(Granted),
-    Active(Membership),
+    Active,
 }
 
 /// The frame that a device has to send before it is authenticated, one after the other.
@@ -69,7 +88,24 @@ pub(super) enum Handshake {
 }
 
 impl Device {
-    pub(super) const MAX_LEN: usize = Identity::LEN + 2 + NAME_MAX + 2 + 280 + 64 + 1 + Requested::MAX_LEN;
+    pub(super) const MAX_LEN: usize = Identity::LEN + 2 + NAME_MAX + 2 + 280 + 72 + 1 + Requested::MAX_LEN;
+
+    /// A device without a membership. Inlined, so that the room for one is not moved.
+    #[inline]
+    pub(super) const fn new(
+        identity: Identity,
+        name: String<NAME_MAX>,
+        origin: Origin,
+        link_keys: LinkKeys,
+        progress: Progress,
+    ) -> Self {
+        Self { identity, name, origin, link_keys, progress, membership: Membership::empty() }
+    }
+
+    /// Takes in the membership to be.
+    pub(super) fn enter(&mut self, membership: Membership) {
+        self.membership = membership;
+    }
 
     /// Whether this device may speak on such a connection (`PROTOCOL.md` section 9).
     pub(super) fn allows(&self, channel: &Channel<'_>) -> bool {
@@ -88,7 +124,7 @@ impl Device {
             Progress::Founding(_) => Handshake::Found,
             Progress::Requested(_) => Handshake::Enroll,
             Progress::Granted(_) => Handshake::Activate,
-            Progress::Active(_) => Handshake::Authenticate,
+            Progress::Active => Handshake::Authenticate,
         }
     }
 
@@ -107,21 +143,21 @@ impl Device {
         };
         self.link_keys = link_keys;
         // The grant was verified, so its chain is one.
-        self.fill(grant.chain().as_bytes()).ok()?;
+        self.membership.fill(grant.chain().as_bytes()).ok()?;
         Some(requested.into_psk())
     }
 
     /// The membership of an active device.
     pub(super) const fn membership(&self) -> Option<&Membership> {
-        match &self.progress {
-            Progress::Active(membership) => Some(membership),
+        match self.progress {
+            Progress::Active => Some(&self.membership),
             _ => None,
         }
     }
 
     pub(super) const fn membership_mut(&mut self) -> Option<&mut Membership> {
-        match &mut self.progress {
-            Progress::Active(membership) => Some(membership),
+        match self.progress {
+            Progress::Active => Some(&mut self.membership),
             _ => None,
         }
     }
@@ -140,14 +176,14 @@ impl Device {
             Progress::Requested(requested) => requested.frame(self.identity.public(), out),
             Progress::Granted(granted) => {
                 let frame = ToRelay::Activate {
-                    tenant_id: *granted.membership().tenant_id(),
+                    tenant_id: *self.membership.tenant_id(),
                     device_id: *self.identity.device_id(),
                     signature: *granted.activation(),
                 };
                 av_wire::encode(&frame, out)
             }
-            Progress::Active(membership) => {
-                let (tenant_id, device_id) = (*membership.tenant_id(), *self.identity.device_id());
+            Progress::Active => {
+                let (tenant_id, device_id) = (*self.membership.tenant_id(), *self.identity.device_id());
                 let signature = self.authenticate(&tenant_id, channel, link).map_err(|_| EncodeError)?;
                 let frame = ToRelay::Authenticate {
                     tenant_id,
@@ -177,7 +213,7 @@ impl Device {
         let bundle = bundle.encode(&mut buffer)?;
         let frame = ToRelay::Found {
             code: &[],
-            chain: founding.membership().chain().as_bytes(),
+            chain: self.membership.chain().as_bytes(),
             bundle,
             signature: *founding.signature(),
         };
@@ -202,49 +238,43 @@ impl Device {
         writer.var(self.origin.as_str().as_bytes())?;
         writer.bytes(&self.link_keys.current)?;
         writer.bytes(&self.link_keys.next)?;
+        writer.u64(self.link_keys.stated_at)?;
+        writer.u8(match self.progress {
+            Progress::Founding(_) => 0,
+            Progress::Requested(_) => 1,
+            Progress::Granted(_) => 2,
+            Progress::Active => 3,
+        })?;
         match &self.progress {
-            Progress::Founding(founding) => writer.u8(0).and_then(|()| founding.write(writer)),
-            Progress::Requested(requested) => writer.u8(1).and_then(|()| requested.write(writer)),
-            Progress::Granted(granted) => writer.u8(2).and_then(|()| granted.write(writer)),
-            Progress::Active(membership) => writer.u8(3).and_then(|()| membership.write(writer)),
+            Progress::Founding(founding) => {
+                self.membership.write(writer).and_then(|()| founding.write(writer))
+            }
+            Progress::Requested(requested) => requested.write(writer),
+            Progress::Granted(granted) => self.membership.write(writer).and_then(|()| granted.write(writer)),
+            Progress::Active => self.membership.write(writer),
         }
     }
 
-    /// A device, and the `chain` to [`Self::fill`] it with, where it has one.
-    pub(super) fn read<'b>(reader: &mut Reader<'b>, chain: &mut &'b [u8]) -> Result<Self, CodecError> {
-        Ok(Self {
-            identity: Identity::read(reader)?,
-            name: text(reader.var()?)?,
-            origin: Origin::parse(str(reader.var()?)?).map_err(|_| CodecError)?,
-            link_keys: LinkKeys { current: *reader.array()?, next: *reader.array()? },
-            progress: Progress::read(reader, chain)?,
-        })
-    }
-
-    /// Takes in the chain of its membership.
-    pub(super) fn fill(&mut self, chain: &[u8]) -> Result<(), CodecError> {
-        match &mut self.progress {
-            Progress::Founding(founding) => founding.membership_mut().fill(chain),
-            Progress::Requested(_) => Ok(()),
-            Progress::Granted(granted) => granted.membership_mut().fill(chain),
-            Progress::Active(membership) => membership.fill(chain),
-        }
-    }
-}
-
-impl Progress {
-    fn read<'b>(reader: &mut Reader<'b>, chain: &mut &'b [u8]) -> Result<Self, CodecError> {
+    /// Reads a device into its slot, its chain where it stays.
+    #[inline(never)]
+    pub(super) fn fill(slot: &mut Slot<Self>, mark: u64, reader: &mut Reader<'_>) -> Result<(), CodecError> {
+        let identity = Identity::read(reader)?;
+        let name = text(reader.var()?)?;
+        let origin = Origin::parse(str(reader.var()?)?).map_err(|_| CodecError)?;
+        let link_keys =
+            LinkKeys { current: *reader.array()?, next: *reader.array()?, stated_at: reader.u64()? };
         let step = reader.u8()?;
-        if step == 1 {
-            return Requested::read(reader).map(Self::Requested);
-        }
-        *chain = reader.var()?;
-        match step {
-            0 => Ok(Self::Founding(Founding::restored(Signature(*reader.array()?)))),
-            2 => Ok(Self::Granted(Granted::restored(Signature(*reader.array()?)))),
-            3 => Ok(Self::Active(Membership::empty())),
-            _ => Err(CodecError),
-        }
+        let chain = if step == 1 { None } else { Some(reader.var()?) };
+        let progress = match step {
+            0 => Progress::Founding(Founding::read(reader)?),
+            1 => Progress::Requested(Requested::read(reader)?),
+            2 => Progress::Granted(Granted::read(reader)?),
+            3 => Progress::Active,
+            _ => return Err(CodecError),
+        };
+        slot.restore(Self::new(identity, name, origin, link_keys, progress), mark);
+        let device = slot.get_mut().ok_or(CodecError)?;
+        chain.map_or(Ok(()), |chain| device.membership.fill(chain))
     }
 }
 

@@ -274,7 +274,7 @@ where
         // `is_next` has seen that there is room.
         let slot = self.inbox.iter_mut().find(|slot| slot.is_empty());
         if let (Some(from), Some(payload), Some(slot)) = (from, self.scratch.get(payload), slot) {
-            slot.set(InboxEntry { copied_to, ..InboxEntry::new(entry.sequence, from, id) });
+            slot.set(InboxEntry::new(entry.sequence, from, id, copied_to));
             // A payload is shorter than the buffer that it was opened into, and the entry's is as long.
             slot.get_mut().map(|entry| entry.payload.extend_from_slice(payload));
         }

@@ -83,6 +83,8 @@ pub enum Event {
     /// An owner or the root said this of this very device. The relay's own word is [`Event::NotAuthorized`]: what was
     /// said may have been lifted since.
     OwnStanding(Verdict),
+    /// An owner or the root named other link keys of the relay: the next connection over the Noise link takes those.
+    LinkKeys,
     /// An owner or the root said this of a peer.
     PeerStanding(DeviceId, Verdict),
     /// An owner on this device's own chain was revoked and did not keep it: others do not hear this device until an

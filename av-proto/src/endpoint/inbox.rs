@@ -5,6 +5,7 @@ use av_wire::layout::Reader;
 use av_wire::{DeviceId, MessageId};
 use heapless::Vec;
 
+use super::slot::Slot;
 use crate::record::codec::{CodecError, ReadRecord, Writer};
 
 pub(super) struct InboxEntry<const BODY: usize> {
@@ -23,9 +24,15 @@ impl<const BODY: usize> InboxEntry<BODY> {
     /// Bytes that an entry's record is longer than its payload: sequence, two ids, length.
     pub(super) const OVERHEAD: usize = 8 + 16 + 16 + 17 + 2;
 
-    /// An entry without its payload.
-    pub(super) const fn new(sequence: u64, from: DeviceId, message_id: MessageId) -> Self {
-        Self { sequence, from, message_id, copied_to: None, payload: Vec::new(), offered: false }
+    /// An entry without its payload. Inlined, so that nothing but what is in it is moved.
+    #[inline]
+    pub(super) const fn new(
+        sequence: u64,
+        from: DeviceId,
+        message_id: MessageId,
+        copied_to: Option<DeviceId>,
+    ) -> Self {
+        Self { sequence, from, message_id, copied_to, payload: Vec::new(), offered: false }
     }
 
     pub(super) fn write(&self, writer: &mut Writer<'_>) -> Result<(), CodecError> {
@@ -37,11 +44,15 @@ impl<const BODY: usize> InboxEntry<BODY> {
         writer.var(&self.payload)
     }
 
-    /// An entry and its payload, which the caller puts into it where it stands.
-    pub(super) fn read<'b>(reader: &mut Reader<'b>) -> Result<(Self, &'b [u8]), CodecError> {
+    /// Reads an entry into its slot, its payload where it stays.
+    #[inline(never)]
+    pub(super) fn fill(slot: &mut Slot<Self>, mark: u64, reader: &mut Reader<'_>) -> Result<(), CodecError> {
         let sequence = reader.u64()?;
-        let mut entry = Self::new(sequence, DeviceId(*reader.array()?), MessageId(*reader.array()?));
-        entry.copied_to = if reader.flag()? { Some(DeviceId(*reader.array()?)) } else { None };
-        Ok((entry, reader.var()?))
+        let (from, message_id) = (DeviceId(*reader.array()?), MessageId(*reader.array()?));
+        let copied_to = if reader.flag()? { Some(DeviceId(*reader.array()?)) } else { None };
+        let payload = reader.var()?;
+        slot.restore(Self::new(sequence, from, message_id, copied_to), mark);
+        let entry = slot.get_mut().ok_or(CodecError)?;
+        entry.payload.extend_from_slice(payload).map_err(|_| CodecError)
     }
 }

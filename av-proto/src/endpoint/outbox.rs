@@ -6,6 +6,7 @@ use av_wire::{DeviceId, MessageId};
 use heapless::Vec;
 
 use super::event::OutboxId;
+use super::slot::Slot;
 use super::wait::Wait;
 use crate::crypto::Secret;
 use crate::ratchet::{Place, first_8};
@@ -110,7 +111,8 @@ impl<const BODY: usize> OutboxEntry<BODY> {
     /// flag, original id, session, place, key, length.
     pub(super) const OVERHEAD: usize = 8 + 1 + 16 + 16 + 1 + 2 + 1 + 16 + 32 + 16 + 32 + 2;
 
-    /// An entry without its bytes.
+    /// An entry without its bytes. Inlined, so that nothing but what is in it is moved.
+    #[inline]
     pub(super) const fn new(id: OutboxId, about: About, sealing: Option<Sealing>) -> Self {
         Self { id, about, bytes: Vec::new(), sealing, transmitted: false, accepted: None, check: Wait::NONE }
     }
@@ -140,6 +142,7 @@ impl<const BODY: usize> OutboxEntry<BODY> {
             About::Statement(device, Verdict::Revoked) => (4, device),
             About::Statement(device, Verdict::Suspended) => (5, device),
             About::Statement(device, Verdict::Resumed) => (6, device),
+            About::Statement(device, Verdict::LinkKeys) => (8, device),
         };
         writer.u8(kind)?;
         writer.bytes(device.as_bytes())?;
@@ -160,9 +163,10 @@ impl<const BODY: usize> OutboxEntry<BODY> {
         writer.var(&self.bytes)
     }
 
-    /// An entry and its bytes, which the caller puts into it where it stands: an entry is too large to be moved
-    /// about on a microcontroller's stack.
-    pub(super) fn read<'b>(reader: &mut Reader<'b>) -> Result<(Self, &'b [u8]), CodecError> {
+    /// Reads an entry into its slot, its bytes where they stay: they are too many to be moved about on a
+    /// microcontroller's stack.
+    #[inline(never)]
+    pub(super) fn fill(slot: &mut Slot<Self>, mark: u64, reader: &mut Reader<'_>) -> Result<(), CodecError> {
         let id = OutboxId(reader.u64()?);
         let kind = reader.u8()?;
         let device = DeviceId(*reader.array()?);
@@ -179,11 +183,15 @@ impl<const BODY: usize> OutboxEntry<BODY> {
             5 => About::Statement(device, Verdict::Suspended),
             6 => About::Statement(device, Verdict::Resumed),
             7 => About::Recertify(device),
+            8 => About::Statement(device, Verdict::LinkKeys),
             _ => return Err(CodecError),
         };
         let is_kept = kind == 1 && reader.flag()?;
         let sealing = if is_kept { Some(Sealing::read(reader)?) } else { None };
-        Ok((Self::new(id, about, sealing), reader.var()?))
+        let bytes = reader.var()?;
+        slot.restore(Self::new(id, about, sealing), mark);
+        let entry = slot.get_mut().ok_or(CodecError)?;
+        entry.bytes.extend_from_slice(bytes).map_err(|_| CodecError)
     }
 }
 

@@ -1,5 +1,7 @@
 //! What the endpoint asks for. Persist and Deliver are questions: what depends on the answer waits for it.
 
+use core::fmt;
+
 use av_wire::{DeviceId, MessageId};
 use rand_core::CryptoRng;
 
@@ -82,6 +84,17 @@ pub enum PersistError<E> {
     /// A record was larger than its maximum; please report it.
     Bug,
 }
+
+impl<E: fmt::Display> fmt::Display for PersistError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Store(error) => write!(f, "the store failed: {error}"),
+            Self::Bug => f.write_str("internal error: a record did not fit"),
+        }
+    }
+}
+
+impl<E: core::error::Error> core::error::Error for PersistError<E> {}
 
 /// A message for the application.
 pub struct Delivery<'e> {

@@ -77,31 +77,31 @@ pub(super) struct Peer<A: Aead, const SKIP: usize> {
 
 /// A token bucket over uptime: a forged prelude costs five DH, so they are rationed by peer.
 pub(super) struct Bucket {
-    tokens: u8,
+    /// Taken and not given back: a full bucket is all zeros, as an endpoint in a `static` has to be.
+    taken: u8,
     refilled: u64,
 }
 
 impl Bucket {
-    /// Full.
-    pub(super) const FULL: Self = Self { tokens: PRELUDE_BURST, refilled: 0 };
+    pub(super) const FULL: Self = Self { taken: 0, refilled: 0 };
 
     fn is_whole(&self, now: Now) -> bool {
-        let missing = u64::from(PRELUDE_BURST.saturating_sub(self.tokens));
+        let missing = u64::from(self.taken);
         now.uptime.saturating_sub(self.refilled) >= missing.saturating_mul(PRELUDE_PERIOD)
     }
 
     pub(super) fn take(&mut self, now: Now) -> bool {
-        while self.tokens < PRELUDE_BURST && now.uptime.saturating_sub(self.refilled) >= PRELUDE_PERIOD {
-            self.tokens += 1;
+        while self.taken > 0 && now.uptime.saturating_sub(self.refilled) >= PRELUDE_PERIOD {
+            self.taken -= 1;
             self.refilled = self.refilled.saturating_add(PRELUDE_PERIOD);
         }
-        if self.tokens == 0 {
+        if self.taken >= PRELUDE_BURST {
             return false;
         }
-        if self.tokens == PRELUDE_BURST {
+        if self.taken == 0 {
             self.refilled = now.uptime;
         }
-        self.tokens -= 1;
+        self.taken += 1;
         true
     }
 }

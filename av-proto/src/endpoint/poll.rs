@@ -74,11 +74,7 @@ where
                 };
                 let (header_blob, ciphertext) =
                     entry.bytes.split_at_checked(usize::from(message.header_len))?;
-                let frame = ToRelay::Send {
-                    recipient: message.peer,
-                    header_blob: header_blob.into(),
-                    ciphertext: ciphertext.into(),
-                };
+                let frame = ToRelay::Send { recipient: message.peer, header_blob, ciphertext };
                 av_wire::encode(&frame, &mut self.scratch).ok().map(Output::Transmit)
             }
             Next::Call => {

@@ -163,7 +163,9 @@ where
         let device = self.device.get().ok_or(GrantError::Invalid)?;
         let Progress::Requested(requested) = &device.progress else { return Err(GrantError::Invalid) };
         let verified = requested.verify(&device.identity, &device.origin, &grant)?;
-        self.enter_tenant(now, &verified, LinkKeys { current: grant.link_key, next: grant.next_link_key });
+        let stated_at = grant.chain().claimed().map_err(|_| GrantError::Invalid)?.issued_at;
+        let link_keys = LinkKeys { current: grant.link_key, next: grant.next_link_key, stated_at };
+        self.enter_tenant(now, &verified, link_keys);
         Ok(())
     }
 
@@ -195,21 +197,14 @@ where
     /// The relay confirmed the founding or the activation.
     fn confirmed(&mut self, sent: Option<Handshake>) -> Result<(), ConnectionError> {
         let expected = self.device.get().map(Device::handshake);
-        if sent != expected || !matches!(sent, Some(Handshake::Found | Handshake::Activate)) {
-            return Err(ConnectionError::Violation);
-        }
-        let Some(Device { identity, name, origin, link_keys, progress }) = self.device.take() else {
-            return Err(ConnectionError::Violation);
+        let event = match sent.filter(|_| sent == expected) {
+            Some(Handshake::Found) => Event::Founded,
+            Some(Handshake::Activate) => Event::EnrollmentActive,
+            _ => return Err(ConnectionError::Violation),
         };
-        let (progress, event) = match progress {
-            Progress::Founding(founding) => (Progress::Active(founding.confirmed()), Some(Event::Founded)),
-            Progress::Granted(granted) => {
-                (Progress::Active(granted.confirmed()), Some(Event::EnrollmentActive))
-            }
-            unchanged => (unchanged, None),
-        };
-        self.device.set(Device { identity, name, origin, link_keys, progress });
-        event.map(|event| self.notify(event)).ok_or(ConnectionError::Violation)
+        self.device.edit().ok_or(ConnectionError::Violation)?.progress = Progress::Active;
+        self.notify(event);
+        Ok(())
     }
 
     fn welcomed(&mut self, epoch: InboxEpoch) {

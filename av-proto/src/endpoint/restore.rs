@@ -53,12 +53,7 @@ where
             }
             let mut view = None;
             match key.kind {
-                RecordKind::Identity => {
-                    let slot = place(from_mut(device), index)?;
-                    let mut chain = &[][..];
-                    slot.fill(head.mark, || Device::read(reader, &mut chain))?;
-                    slot.get_mut().ok_or(CodecError)?.fill(chain)?;
-                }
+                RecordKind::Identity => Device::fill(place(from_mut(device), index)?, head.mark, reader)?,
                 RecordKind::Meta => place(from_mut(meta), index)?.fill(head.mark, || Meta::read(reader))?,
                 RecordKind::Prekeys => {
                     place(from_mut(prekeys), index)?.fill(head.mark, || Prekeys::read(reader))?
@@ -67,30 +62,8 @@ where
                     view = Some(working_set.restore(peers, outbox, now, (key.index, head.mark), reader)?);
                 }
                 RecordKind::Invite => place(invites, index)?.fill(head.mark, || Invite::read(reader))?,
-                RecordKind::Outbox => {
-                    let slot = place(outbox, index)?;
-                    let mut bytes = &[][..];
-                    slot.fill(head.mark, || {
-                        OutboxEntry::read(reader).map(|(entry, its)| {
-                            bytes = its;
-                            entry
-                        })
-                    })?;
-                    let entry = slot.get_mut().ok_or(CodecError)?;
-                    entry.bytes.extend_from_slice(bytes).map_err(|_| CodecError)?;
-                }
-                RecordKind::Inbox => {
-                    let slot = place(inbox, index)?;
-                    let mut payload = &[][..];
-                    slot.fill(head.mark, || {
-                        InboxEntry::read(reader).map(|(entry, its)| {
-                            payload = its;
-                            entry
-                        })
-                    })?;
-                    let entry = slot.get_mut().ok_or(CodecError)?;
-                    entry.payload.extend_from_slice(payload).map_err(|_| CodecError)?;
-                }
+                RecordKind::Outbox => OutboxEntry::fill(place(outbox, index)?, head.mark, reader)?,
+                RecordKind::Inbox => InboxEntry::fill(place(inbox, index)?, head.mark, reader)?,
             }
             reader.end().map_err(CodecError::from)?;
             Ok(view)

@@ -30,10 +30,9 @@ pub(crate) fn rewrite_record<A: Aead, const SKIP: usize>(
     Head::read(reader)?.write(writer)?;
     match key.kind {
         RecordKind::Identity => {
-            let mut chain = &[][..];
-            let mut device = Device::read(reader, &mut chain)?;
-            device.fill(chain)?;
-            device.write(writer)
+            let mut slot = Slot::<Device>::EMPTY;
+            Device::fill(&mut slot, 0, reader)?;
+            slot.get().ok_or(CodecError)?.write(writer)
         }
         RecordKind::Meta => Meta::read(reader)?.write(writer),
         RecordKind::Prekeys => Prekeys::<ONE_TIME_PREKEYS>::read(reader)?.write(writer),
@@ -44,14 +43,14 @@ pub(crate) fn rewrite_record<A: Aead, const SKIP: usize>(
         }
         RecordKind::Invite => Invite::read(reader)?.write(writer),
         RecordKind::Outbox => {
-            let (mut entry, bytes) = OutboxEntry::<BODY>::read(reader)?;
-            entry.bytes.extend_from_slice(bytes).map_err(|_| CodecError)?;
-            entry.write(writer)
+            let mut slot = Slot::<OutboxEntry<BODY>>::EMPTY;
+            OutboxEntry::fill(&mut slot, 0, reader)?;
+            slot.get().ok_or(CodecError)?.write(writer)
         }
         RecordKind::Inbox => {
-            let (mut entry, payload) = InboxEntry::<BODY>::read(reader)?;
-            entry.payload.extend_from_slice(payload).map_err(|_| CodecError)?;
-            entry.write(writer)
+            let mut slot = Slot::<InboxEntry<BODY>>::EMPTY;
+            InboxEntry::fill(&mut slot, 0, reader)?;
+            slot.get().ok_or(CodecError)?.write(writer)
         }
     }?;
     Ok(reader.end()?)

@@ -64,6 +64,9 @@ impl<T> Slot<T> {
         matches!(self.value, Held::Empty)
     }
 
+    /// Inlined, as [`Self::restore`]: a value that is made in the call's argument is then made in the slot, and its
+    /// empty buffers are not moved.
+    #[inline]
     pub(super) fn set(&mut self, value: T) {
         self.value = Held::Full(value);
         self.changed = true;
@@ -89,6 +92,7 @@ impl<T> Slot<T> {
     }
 
     /// Fills the slot with what the store holds.
+    #[inline]
     pub(super) fn restore(&mut self, value: T, mark: u64) {
         self.value = Held::Full(value);
         self.changed = false;

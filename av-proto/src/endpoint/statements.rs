@@ -6,12 +6,13 @@ use av_wire::frame::ToRelay;
 use av_wire::grant::OwnerSerial;
 use av_wire::limits::MAX_KEEP;
 use av_wire::posted::{Posted, VerifiedStatement};
-use av_wire::statement::{Statement, Verdict};
+use av_wire::statement::{AnnouncedKeys, Statement, Verdict};
 use av_wire::{DeviceId, RejectCode, Role, Unverified};
 use heapless::Vec;
 
 use super::Endpoint;
 use super::calls::CallAbout;
+use super::device::LinkKeys;
 use super::entries::Entry;
 use super::error::{ConnectionError, EndpointError};
 use super::event::{Event, Standing};
@@ -74,18 +75,61 @@ where
             return Err(EndpointError::NeedPeer(*subject));
         }
         let peer = self.peers.iter().filter_map(Slot::get).find(|peer| peer.device_id == *subject);
+        // Link keys are announced of a relay, not of a peer.
+        let peer = peer.filter(|_| verdict != Verdict::LinkKeys);
         let peer = peer.filter(|peer| peer.standing != Standing::Revoked).ok_or(EndpointError::Unknown)?;
         let role = peer.device.role;
+        let issuer = self.post_in_turn(now.wall, subject, verdict, keep, None)?;
+        self.obey(&issuer, subject, Some(role), verdict);
+        Ok(())
+    }
+
+    /// Tells the whole tenant the relay's link key and the one that it changes over to (`PROTOCOL.md` section 4.5), as
+    /// the relay's operator named them; this device goes by it at once. Devices take either key, and forget every
+    /// other: one that is away from before the successor is announced until after it is in use alone finds no relay.
+    ///
+    /// # Errors
+    /// [`EndpointError::Full`], [`EndpointError::NotOwner`], [`EndpointError::NotActive`].
+    pub fn announce_link_keys(
+        &mut self,
+        now: Now,
+        current: Option<[u8; 32]>,
+        next: Option<[u8; 32]>,
+    ) -> Result<(), EndpointError> {
+        self.require_owner()?;
+        let device = self.device.get().ok_or(EndpointError::NotActive)?;
+        let keys = AnnouncedKeys {
+            current: current.unwrap_or(LinkKeys::NONE),
+            next: next.unwrap_or(LinkKeys::NONE),
+        };
+        // Never older than what it takes the place of, or nobody would go by it.
+        let issued_at = now.wall.max(device.link_keys.stated_at);
+        let relay = device.origin.subject();
+        self.post_in_turn(issued_at, &relay, Verdict::LinkKeys, &[], Some(keys))?;
+        if let Some(device) = self.device.edit() {
+            device.link_keys.announce(&keys, issued_at);
+        }
+        Ok(())
+    }
+
+    /// Posts this owner's next statement, and returns its issuer.
+    fn post_in_turn(
+        &mut self,
+        issued_at: u64,
+        subject: &DeviceId,
+        verdict: Verdict,
+        keep: &[DeviceId],
+        link_keys: Option<AnnouncedKeys>,
+    ) -> Result<DeviceId, EndpointError> {
         let device = self.device.get().ok_or(EndpointError::NotActive)?;
         let meta = self.meta.get().ok_or(EndpointError::NotActive)?;
         let issuer = *device.identity.device_id();
         let serial = meta.statement_serial.checked_add(1).ok_or(EndpointError::Bug)?;
-        self.post(now, None, issuer, serial, subject, verdict, keep)?;
+        self.post(issued_at, None, issuer, serial, subject, verdict, keep, link_keys)?;
         if let Some(meta) = self.meta.edit() {
             meta.statement_serial = serial;
         }
-        self.obey(&issuer, subject, Some(role), verdict);
-        Ok(())
+        Ok(issuer)
     }
 
     /// States something in the root's name, which may state everything of everybody, through this owner's connection.
@@ -104,25 +148,26 @@ where
         keep: &[DeviceId],
     ) -> Result<(), EndpointError> {
         self.require_owner()?;
-        if self.tenant_id() != Some(root.tenant_id()) {
+        if self.tenant_id() != Some(root.tenant_id()) || verdict == Verdict::LinkKeys {
             return Err(EndpointError::Unknown);
         }
         let last = self.meta.get().map_or(0, |meta| meta.serials.last(&DeviceId::ROOT));
         // The root has no counter that it could store: its serial is the time in ms, and grows in any case.
         let serial = now.wall.saturating_mul(1_000).max(last.saturating_add(1));
-        self.post(now, Some(root.signing()), DeviceId::ROOT, serial, subject, verdict, keep)
+        self.post(now.wall, Some(root.signing()), DeviceId::ROOT, serial, subject, verdict, keep, None)
     }
 
     #[expect(clippy::too_many_arguments, reason = "they are the statement's fields, and its signer")]
     fn post(
         &mut self,
-        now: Now,
+        issued_at: u64,
         signer: Option<&SigningSecret>,
         issuer: DeviceId,
         serial: u64,
         subject: &DeviceId,
         verdict: Verdict,
         keep: &[DeviceId],
+        link_keys: Option<AnnouncedKeys>,
     ) -> Result<(), EndpointError> {
         let device = self.device.get().ok_or(EndpointError::NotActive)?;
         let membership = device.membership().ok_or(EndpointError::NotActive)?;
@@ -143,8 +188,9 @@ where
             subject: *subject,
             issuer,
             serial,
-            issued_at: now.wall,
+            issued_at,
             keep: names.as_flattened(),
+            link_keys,
         };
         let signer = signer.unwrap_or_else(|| device.identity.signing());
         let signed = sign_statement(signer, &statement, &mut self.scratch).map_err(|_| EndpointError::Bug)?;
@@ -188,7 +234,7 @@ where
         let verified = posted
             .verify(membership.tenant_id(), membership.root(), |id| meta.revoked.contains(id))
             .map_err(|_| NoEffect::Refused)?;
-        let Said { issuer, subject, role, verdict, serial } = Said::of(&verified);
+        let Said { issuer, subject, role, verdict, serial, link_keys } = Said::of(&verified);
         if subject != own_id && self.is_absent(&subject) {
             return Err(NoEffect::NeedPeer(subject));
         }
@@ -207,6 +253,10 @@ where
                 }
             }
         }
+        if let Some((keys, stated_at)) = link_keys {
+            self.link_keys_announced(&subject, &keys, stated_at);
+            return Ok(());
+        }
         let stood = self.stands();
         if verdict == Verdict::Revoked
             && let Some(Some(membership)) = self.device.get_mut().map(super::Device::membership_mut)
@@ -224,6 +274,17 @@ where
             self.notify(Event::Uncertified);
         }
         Ok(())
+    }
+
+    /// The link keys of a relay: nothing to a device that is at another one.
+    fn link_keys_announced(&mut self, relay: &DeviceId, keys: &AnnouncedKeys, stated_at: u64) {
+        let Some(device) = self.device.get() else { return };
+        if device.origin.subject() == *relay
+            && stated_at >= device.link_keys.stated_at
+            && self.device.edit().is_some_and(|device| device.link_keys.announce(keys, stated_at))
+        {
+            self.notify(Event::LinkKeys);
+        }
     }
 
     /// Does what a statement says; `false` when it is about no peer, or changes nothing.
@@ -249,6 +310,7 @@ where
             Verdict::Revoked => peer.revoke(),
             Verdict::Suspended => peer.suspend(issuer),
             Verdict::Resumed => peer.resume(issuer),
+            Verdict::LinkKeys => return false,
         }
         if verdict == Verdict::Revoked {
             while self.take_outbox(|entry| entry.about.recipient() == Some(*subject)).is_some() {}
@@ -334,11 +396,13 @@ struct Said {
     role: Option<Role>,
     verdict: Verdict,
     serial: u64,
+    link_keys: Option<(AnnouncedKeys, u64)>,
 }
 
 impl Said {
-    const fn of(verified: &VerifiedStatement<'_>) -> Self {
-        let Statement { verdict, subject, issuer, serial, .. } = *verified.statement();
-        Self { issuer, subject, role: verified.subject_role(), verdict, serial }
+    fn of(verified: &VerifiedStatement<'_>) -> Self {
+        let Statement { verdict, subject, issuer, serial, issued_at, link_keys, .. } = *verified.statement();
+        let link_keys = link_keys.map(|keys| (keys, issued_at));
+        Self { issuer, subject, role: verified.subject_role(), verdict, serial, link_keys }
     }
 }

@@ -36,7 +36,7 @@ where
             Some(Progress::Founding(_)) => Phase::Founding,
             Some(Progress::Requested(_)) => Phase::Enrolling,
             Some(Progress::Granted(_)) => Phase::Granted,
-            Some(Progress::Active(_)) => Phase::Active,
+            Some(Progress::Active) => Phase::Active,
         }
     }
 

@@ -14,8 +14,8 @@ use av_wire::{DeviceId, DevicePublic, EncodeError, List, Origin, Role, Signature
 use heapless::Vec;
 use rand_core::CryptoRng;
 
+use super::Certification;
 use super::statement::OwnerSerials;
-use super::{Certification, Membership};
 use crate::crypto::CryptoError;
 use crate::invite::{InviteKeys, InviteText};
 use crate::keys::{Identity, Secret};
@@ -231,24 +231,16 @@ impl Requested {
     }
 }
 
-/// A device that believes its grant, and whose relay has not confirmed the activation yet.
+/// A device that believes its grant, and whose relay has not confirmed the activation yet. 64 bytes: its
+/// [`Membership`](super::Membership) is filled where it stays.
 pub struct Granted {
-    membership: Membership,
     activation: Signature,
 }
 
 impl Granted {
-    /// Bytes of the largest encoding in a record.
-    pub const MAX_LEN: usize = Membership::MAX_LEN + 64;
-
-    /// Takes a verified grant in; the chain of [`VerifiedGrant::chain`] is to be filled in behind it.
+    /// Takes a verified grant; the chain of [`VerifiedGrant::chain`] is the membership's.
     pub(crate) const fn of(grant: &VerifiedGrant<'_>) -> Self {
-        Self::restored(grant.activation)
-    }
-
-    /// The membership to be.
-    pub const fn membership(&self) -> &Membership {
-        &self.membership
+        Self { activation: grant.activation }
     }
 
     /// The device's signature that takes the certificate up.
@@ -256,22 +248,11 @@ impl Granted {
         &self.activation
     }
 
-    /// The relay confirmed.
-    pub fn confirmed(self) -> Membership {
-        self.membership
-    }
-
     pub(crate) fn write(&self, writer: &mut Writer<'_>) -> Result<(), CodecError> {
-        self.membership.write(writer)?;
         writer.bytes(&self.activation.0)
     }
 
-    pub(crate) const fn membership_mut(&mut self) -> &mut Membership {
-        &mut self.membership
-    }
-
-    /// From a record; the chain is to be filled into the membership.
-    pub(crate) const fn restored(activation: Signature) -> Self {
-        Self { membership: Membership::empty(), activation }
+    pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, CodecError> {
+        Ok(Self { activation: Signature(*reader.array()?) })
     }
 }

@@ -1,8 +1,8 @@
 //! Enrollment and authority (`PROTOCOL.md` sections 3 and 4): one struct a state, transitions consume it.
 //!
 //! ```text
-//! founding owner   RecoveryKey::found ──▶ Founding ──────── relay: Done ────────▶ Membership
-//! enrolling device Requested::new ──▶ Requested ── grant verified ──▶ Granted ── relay: Done ──▶ Membership
+//! founding owner   RecoveryKey::found ──▶ Founding ──────── relay: Done ────────▶ active
+//! enrolling device Requested::new ──▶ Requested ── grant verified ──▶ Granted ── relay: Done ──▶ active
 //! inviting owner   Invite::create ──▶ Open ── request verified ──▶ Claimed ── approve ──▶ Approved
 //!                                      │                             │
 //!                                      └── tag fails ──▶ Burnt       └── other keys, valid tag ──▶ Leaked
@@ -111,9 +111,9 @@ impl Membership {
     pub fn keep(&mut self, revocation: &[u8]) -> bool {
         let mut buffer = [0; MAX_CHAIN_BYTES];
         let Ok(Some(kept)) = Chain::new(&self.chain).keep(revocation, &mut buffer) else { return false };
-        let Ok(chain) = Vec::from_slice(kept) else { return false };
-        self.chain = chain;
-        true
+        // The buffer is as long as the vector.
+        self.chain.clear();
+        self.chain.extend_from_slice(kept).is_ok()
     }
 
     /// Takes in a chain by which an owner certified this device anew, in place of one that no longer stands.
@@ -130,8 +130,7 @@ impl Membership {
         if certified.public() != own || self.stands(revoked) {
             return Err(CryptoError);
         }
-        self.chain = Vec::from_slice(chain.as_bytes()).map_err(|_| CryptoError)?;
-        Ok(())
+        self.fill(chain.as_bytes()).map_err(|_| CryptoError)
     }
 
     pub(crate) fn write(&self, writer: &mut Writer<'_>) -> Result<(), CodecError> {

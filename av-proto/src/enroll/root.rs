@@ -6,6 +6,7 @@ use av_wire::cert::DeviceCert;
 use av_wire::chain::{Chain, MAX_CHAIN_BYTES};
 use av_wire::frame::founding_message;
 use av_wire::labels::{self, SignaturePurpose};
+use av_wire::layout::Reader;
 use av_wire::signature::SignedKind;
 use av_wire::{DeviceId, Origin, Signature, TenantId, Unverified};
 use rand_core::CryptoRng;
@@ -74,7 +75,8 @@ impl RecoveryKey {
         Ok(Self::from_seed(seed))
     }
 
-    /// Certifies the founding owner's device and signs the call that founds the tenant at `origin`.
+    /// Certifies the founding owner's device and signs the call that founds the tenant at `origin`: the founder's
+    /// membership to be, and the call's signature.
     ///
     /// # Errors
     /// [`CryptoError`] when something does not fit, which no valid origin causes.
@@ -83,7 +85,7 @@ impl RecoveryKey {
         founder: &Identity,
         origin: &Origin,
         issued_at: u64,
-    ) -> Result<Founding, CryptoError> {
+    ) -> Result<(Membership, Founding), CryptoError> {
         let cert = DeviceCert {
             tenant_id: self.tenant_id(),
             device: *founder.public(),
@@ -96,10 +98,8 @@ impl RecoveryKey {
         let chain = Chain::prepend(self.public(), signed, None, &mut chain).map_err(|_| CryptoError)?;
         let message =
             founding_message(&self.tenant_id(), origin, founder.device_id()).map_err(|_| CryptoError)?;
-        Ok(Founding {
-            membership: Membership::of_chain(chain).map_err(|_| CryptoError)?,
-            signature: self.signing.sign_message(&message),
-        })
+        let membership = Membership::of_chain(chain).map_err(|_| CryptoError)?;
+        Ok((membership, Founding { signature: self.signing.sign_message(&message) }))
     }
 }
 
@@ -115,43 +115,23 @@ pub(super) fn sign_cert<'o>(
     object.encode(out).map_err(|_| CryptoError)
 }
 
-/// A tenant that the relay has not confirmed yet. The root's secret is no longer in it.
+/// A tenant that the relay has not confirmed yet. The root's secret is no longer in it. 64 bytes.
 pub struct Founding {
-    membership: Membership,
     signature: Signature,
 }
 
 impl Founding {
-    /// Bytes of the largest encoding in a record.
-    pub const MAX_LEN: usize = Membership::MAX_LEN + 64;
-
-    /// The founder's membership to be.
-    pub const fn membership(&self) -> &Membership {
-        &self.membership
-    }
-
     /// The root's signature over the founding call.
     pub const fn signature(&self) -> &Signature {
         &self.signature
     }
 
-    /// The relay confirmed.
-    pub fn confirmed(self) -> Membership {
-        self.membership
-    }
-
     pub(crate) fn write(&self, writer: &mut Writer<'_>) -> Result<(), CodecError> {
-        self.membership.write(writer)?;
         writer.bytes(&self.signature.0)
     }
 
-    pub(crate) const fn membership_mut(&mut self) -> &mut Membership {
-        &mut self.membership
-    }
-
-    /// A founding from a record; the chain is to be filled into its membership.
-    pub(crate) const fn restored(signature: Signature) -> Self {
-        Self { membership: Membership::empty(), signature }
+    pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, CodecError> {
+        Ok(Self { signature: Signature(*reader.array()?) })
     }
 }
 

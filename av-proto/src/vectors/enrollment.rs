@@ -29,8 +29,7 @@ fn an_enrollment_has_its_vectors() {
     let mut draws = Draws::new(20);
     let root = RecoveryKey::generate(&mut draws);
     let root_seed = draws.only();
-    let founding = root.found(&owner, &origin, NOW).expect("founds");
-    let owner_membership = founding.membership();
+    let (owner_membership, founding) = root.found(&owner, &origin, NOW).expect("founds");
 
     let (mut invite, text) = Invite::create(&mut draws, Role::Agent, NOW + 600);
     let token = draws.only();
@@ -51,7 +50,7 @@ fn an_enrollment_has_its_vectors() {
 
     let Claim::Verified(verified) = invite.examine(&request, NOW + 60) else { panic!("the tag verifies") };
     let mut chain = [0; MAX_CHAIN_BYTES];
-    let chain = certify(&owner, owner_membership, &verified, NOW + 60, &mut chain).expect("certifies");
+    let chain = certify(&owner, &owner_membership, &verified, NOW + 60, &mut chain).expect("certifies");
     let serials = [OwnerSerial { owner: *owner.device_id(), serial: 7 }];
     let mut grant = vec![0; MAX_FRAME];
     let grant = write_grant(&invite, &verified, chain, &origin, [&LINK_KEY, &[0; 32]], &serials, &mut grant)
@@ -59,8 +58,7 @@ fn an_enrollment_has_its_vectors() {
     let decoded: Grant<'_> = av_wire::decode(grant).expect("its own grant");
     let accepted = requested.verify(&agent, &origin, &decoded).expect("the grant is genuine");
     let rejected_grants = rejected_grants(&requested, &agent, &origin, grant);
-    let mut granted = Granted::of(&accepted);
-    granted.membership_mut().fill(accepted.chain().as_bytes()).expect("a verified chain");
+    let granted = Granted::of(&accepted);
 
     check(
         "enrollment",

@@ -95,7 +95,7 @@ fn rejected(origin: &Origin, secret: &LinkSecret, message: &[u8], answer: &[u8])
     let changes: [(&str, fn(&mut Vec<u8>)); 4] = [
         ("another tag", |bytes| bytes[47] ^= 1),
         ("an ephemeral key of small order", |bytes| bytes[..32].fill(0)),
-        ("cut", |bytes| drop(bytes.pop())),
+        ("cut", |bytes| _ = bytes.pop()),
         ("with a payload", |bytes| bytes.insert(32, 0)),
     ];
     let mut cases = vec![];

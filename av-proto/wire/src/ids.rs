@@ -155,6 +155,11 @@ impl Origin {
         &self.0
     }
 
+    /// The relay there as the subject of a statement: `H128("av1 origin", origin)`.
+    pub fn subject(&self) -> DeviceId {
+        DeviceId(h128(labels::hash::ORIGIN, &[self.0.as_bytes()]))
+    }
+
     /// Whether connections to it are plain, which is allowed on loopback only.
     pub fn is_plain(&self) -> bool {
         self.0.starts_with("ws://")

@@ -19,6 +19,8 @@ pub mod hash {
     pub const CERTS: &[u8] = b"av1 certs";
     /// A tenant's id from its root's public key, 128 bits.
     pub const TENANT: &[u8] = b"av1 tenant";
+    /// A relay as the subject of a statement, from its origin, 128 bits.
+    pub const ORIGIN: &[u8] = b"av1 origin";
     /// A kept certificate's short name inside a revocation, 128 bits.
     pub const KEEP: &[u8] = b"av1 keep";
     /// X3DH transcript, 256 bits.
@@ -80,11 +82,13 @@ pub enum SignaturePurpose {
     Suspension,
     /// A resumption statement.
     Resumption,
+    /// A statement of a relay's link keys.
+    LinkKeys,
 }
 
 impl SignaturePurpose {
     /// Every purpose; a test holds that no two share a tag.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Enroll,
         Self::Cert,
         Self::Activate,
@@ -94,6 +98,7 @@ impl SignaturePurpose {
         Self::Revocation,
         Self::Suspension,
         Self::Resumption,
+        Self::LinkKeys,
     ];
 
     /// The ASCII tag that is signed.
@@ -108,6 +113,7 @@ impl SignaturePurpose {
             Self::Revocation => b"revocation",
             Self::Suspension => b"suspension",
             Self::Resumption => b"resumption",
+            Self::LinkKeys => b"linkkeys",
         }
     }
 }

@@ -47,7 +47,7 @@ impl<'b> Posted<'b> {
     /// Verifies that the statement is of this tenant, by the root or by an owner, and for a revocation, by an owner on
     /// the subject's own chain.
     ///
-    /// `is_revoked` is asked of whoever suspends or resumes. It is not asked of who revokes: a revocation stands even
+    /// `is_revoked` is asked of whoever suspends, resumes or announces. It is not asked of who revokes: a revocation stands even
     /// if its issuer was revoked as well, so that its effect does not depend on which of the two came first.
     ///
     /// # Errors
@@ -74,13 +74,13 @@ impl<'b> Posted<'b> {
                 let owner = self.chain.find(&statement.issuer)?;
                 (owner.map_or(*root, |cert| cert.device.identity_key), Some(subject.public().role))
             }
-            Verdict::Suspended | Verdict::Resumed if is_root => {
+            Verdict::Suspended | Verdict::Resumed | Verdict::LinkKeys if is_root => {
                 if !self.chain.as_bytes().is_empty() {
                     return Err(InvalidChain);
                 }
                 (*root, None)
             }
-            Verdict::Suspended | Verdict::Resumed => {
+            Verdict::Suspended | Verdict::Resumed | Verdict::LinkKeys => {
                 let issuer = self.chain.verify(tenant, is_revoked)?;
                 if issuer.device_id() != statement.issuer || issuer.public().role != Role::Owner {
                     return Err(InvalidChain);

@@ -160,6 +160,8 @@ codes! {
         Suspension = 3,
         /// A resumption.
         Resumption = 4,
+        /// A relay's link keys.
+        LinkKeys = 5,
     }
 }
 
@@ -171,6 +173,7 @@ impl SignedKind {
             Self::Revocation => SignaturePurpose::Revocation,
             Self::Suspension => SignaturePurpose::Suspension,
             Self::Resumption => SignaturePurpose::Resumption,
+            Self::LinkKeys => SignaturePurpose::LinkKeys,
         }
     }
 }

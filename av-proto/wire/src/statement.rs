@@ -1,4 +1,4 @@
-//! Signed statements of owners: revocation, suspension, resumption (`PROTOCOL.md` section 4.5).
+//! Signed statements of owners: revocation, suspension, resumption, link keys (`PROTOCOL.md` section 4.5).
 
 use crate::cbor::{DecodeError, EncodeError};
 use crate::hash::h128;
@@ -17,6 +17,8 @@ pub enum Verdict {
     Suspended,
     /// The issuer lifts its suspension.
     Resumed,
+    /// The subject, which is the relay, has these link keys.
+    LinkKeys,
 }
 
 /// The 16-byte name by which a revocation keeps a certificate: `H128("av1 keep", signed certificate)`.
@@ -24,15 +26,24 @@ pub fn keep_name(signed_cert: &[u8]) -> [u8; 16] {
     h128(labels::hash::KEEP, &[signed_cert])
 }
 
+/// A relay's link key and its announced successor, 32 zero bytes where there is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AnnouncedKeys {
+    /// The one in use.
+    pub current: [u8; 32],
+    /// The one that the relay changes over to.
+    pub next: [u8; 32],
+}
+
 /// A statement; version(1) ‖ tenant_id(16) ‖ subject(16) ‖ issuer(16) ‖ serial(u64) ‖ issued_at(u64, s), and for a
-/// revocation the number kept (u16) and their names (16 each).
+/// revocation the number kept (u16) and their names (16 each), for link keys the two keys (32 each).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Statement<'b> {
     /// What is said.
     pub verdict: Verdict,
     /// The tenant it holds in.
     pub tenant_id: TenantId,
-    /// The device it is about.
+    /// The device it is about, or the relay ([`Origin::subject`](crate::Origin::subject)).
     pub subject: DeviceId,
     /// The owner's device that says it, or [`DeviceId::ROOT`].
     pub issuer: DeviceId,
@@ -42,6 +53,8 @@ pub struct Statement<'b> {
     pub issued_at: u64,
     /// Names of the certificates that stay valid, 16 bytes each; empty unless the verdict is revoked.
     pub keep: &'b [u8],
+    /// What is said of link keys; of nothing else.
+    pub link_keys: Option<AnnouncedKeys>,
 }
 
 impl<'b> Statement<'b> {
@@ -57,6 +70,7 @@ impl<'b> Statement<'b> {
             Verdict::Revoked => SignedKind::Revocation,
             Verdict::Suspended => SignedKind::Suspension,
             Verdict::Resumed => SignedKind::Resumption,
+            Verdict::LinkKeys => SignedKind::LinkKeys,
         }
     }
 
@@ -69,11 +83,16 @@ impl<'b> Statement<'b> {
     /// Writes the body that is signed.
     ///
     /// # Errors
-    /// [`EncodeError`] for more than [`MAX_KEEP`] names, a partial name, or names beside another verdict.
+    /// [`EncodeError`] for more than [`MAX_KEEP`] names, a partial name, names beside another verdict, or link keys that
+    /// the verdict does not announce.
     pub fn body(&self) -> Result<heapless::Vec<u8, MAX_SIGNED_BODY>, EncodeError> {
         let (names, partial) = self.keep.as_chunks::<16>();
         let revokes = self.verdict == Verdict::Revoked;
-        if !partial.is_empty() || names.len() > MAX_KEEP || (!revokes && !names.is_empty()) {
+        if !partial.is_empty()
+            || names.len() > MAX_KEEP
+            || (!revokes && !names.is_empty())
+            || (self.verdict == Verdict::LinkKeys) != self.link_keys.is_some()
+        {
             return Err(EncodeError);
         }
         let mut body = heapless::Vec::new();
@@ -93,6 +112,10 @@ impl<'b> Statement<'b> {
             body.extend_from_slice(&count.to_be_bytes()).map_err(|_| EncodeError)?;
             body.extend_from_slice(self.keep).map_err(|_| EncodeError)?;
         }
+        if let Some(AnnouncedKeys { current, next }) = &self.link_keys {
+            body.extend_from_slice(current).map_err(|_| EncodeError)?;
+            body.extend_from_slice(next).map_err(|_| EncodeError)?;
+        }
         Ok(body)
     }
 
@@ -105,6 +128,7 @@ impl<'b> Statement<'b> {
             SignedKind::Revocation => Verdict::Revoked,
             SignedKind::Suspension => Verdict::Suspended,
             SignedKind::Resumption => Verdict::Resumed,
+            SignedKind::LinkKeys => Verdict::LinkKeys,
             SignedKind::Cert => return Err(DecodeError),
         };
         let mut reader = Reader::new(object.body);
@@ -119,6 +143,7 @@ impl<'b> Statement<'b> {
             serial: reader.u64()?,
             issued_at: reader.u64()?,
             keep: &[],
+            link_keys: None,
         };
         if verdict == Verdict::Revoked {
             let count = usize::from(reader.u16()?);
@@ -126,6 +151,9 @@ impl<'b> Statement<'b> {
                 return Err(DecodeError);
             }
             statement.keep = reader.bytes(16 * count)?;
+        }
+        if verdict == Verdict::LinkKeys {
+            statement.link_keys = Some(AnnouncedKeys { current: *reader.array()?, next: *reader.array()? });
         }
         reader.end()?;
         Ok(statement)

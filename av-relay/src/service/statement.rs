@@ -1,4 +1,4 @@
-//! Signed statements of owners: revocation, suspension, resumption (`PROTOCOL.md` section 4.5).
+//! Signed statements of owners: revocation, suspension, resumption, link keys (`PROTOCOL.md` section 4.5).
 
 use av_wire::chain::{Chain, MAX_CHAIN_BYTES};
 use av_wire::ids::DeviceId;
@@ -25,9 +25,8 @@ impl Relay {
             return if posted == signed { Ok(()) } else { Err(Refusal::NotAuthorized) };
         }
         check_serial(&tx, &statement).await?;
-        let subject = tx.device(&statement.subject).await?.ok_or(Refusal::NotFound)?;
-        check_reach(&statement, &subject)?;
-        let chain = chain_beside(&tx, &statement, &subject).await?;
+        let subject = self.subject(&tx, &statement).await?;
+        let chain = chain_beside(&tx, &statement, subject.as_ref()).await?;
 
         tx.insert_statement(&NewStatement {
             issuer: &statement.issuer,
@@ -38,18 +37,19 @@ impl Relay {
             chain: &chain,
         })
         .await?;
-        let status = if statement.verdict == Verdict::Revoked {
-            DeviceStatus::Revoked
-        } else if tx.is_suspended(&statement.subject).await? {
-            DeviceStatus::Suspended
-        } else {
-            DeviceStatus::Active
+        let status = match statement.verdict {
+            Verdict::LinkKeys => None,
+            Verdict::Revoked => Some(DeviceStatus::Revoked),
+            _ if tx.is_suspended(&statement.subject).await? => Some(DeviceStatus::Suspended),
+            _ => Some(DeviceStatus::Active),
         };
-        tx.set_status(&statement.subject, status).await?;
+        if let Some(status) = status {
+            tx.set_status(&statement.subject, status).await?;
+        }
         let told = tx.insert_statement_entries(&statement.issuer, statement.serial).await?;
         tx.commit().await?;
 
-        if status != DeviceStatus::Active {
+        if status.is_some_and(|status| status != DeviceStatus::Active) {
             self.bus.close(&actor.tenant, &statement.subject);
         }
         for device in &told {
@@ -60,6 +60,20 @@ impl Relay {
             "statement posted"
         );
         Ok(())
+    }
+
+    /// The device that a statement is about, which the issuer has a say in; `None` when it is about this relay.
+    async fn subject(&self, tx: &TenantTx, statement: &Statement<'_>) -> Result<Option<Device>, Refusal> {
+        if statement.verdict == Verdict::LinkKeys {
+            return if statement.subject == self.origin.subject() {
+                Ok(None)
+            } else {
+                Err(Refusal::NotFound)
+            };
+        }
+        let subject = tx.device(&statement.subject).await?.ok_or(Refusal::NotFound)?;
+        check_reach(statement, &subject)?;
+        Ok(Some(subject))
     }
 
     /// Statements of one issuer behind a serial, in their order: the next 64 at most.
@@ -83,10 +97,10 @@ const STATEMENTS_PER_CALL: u16 = 64;
 async fn chain_beside(
     tx: &TenantTx,
     statement: &Statement<'_>,
-    subject: &Device,
+    subject: Option<&Device>,
 ) -> Result<Vec<u8>, Refusal> {
     let chain = if statement.verdict == Verdict::Revoked {
-        subject.chain.clone()
+        subject.and_then(|subject| subject.chain.clone())
     } else if statement.issuer == DeviceId::ROOT {
         return Ok(Vec::new());
     } else {

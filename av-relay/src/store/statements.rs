@@ -98,6 +98,7 @@ impl TenantTx {
             Verdict::Revoked => 2,
             Verdict::Suspended => 3,
             Verdict::Resumed => 4,
+            Verdict::LinkKeys => 5,
         };
         self.execute(
             INSERT,

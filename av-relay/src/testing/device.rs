@@ -11,7 +11,7 @@ use av_wire::labels::SignaturePurpose;
 use av_wire::limits::SEALED_NAME;
 use av_wire::public::{DevicePublic, Role, Suite};
 use av_wire::signature::{Signature, SignedKind, Unverified, signed_message};
-use av_wire::statement::{Statement, Verdict};
+use av_wire::statement::{AnnouncedKeys, Statement, Verdict};
 use av_wire::{List, encode};
 use ed25519_dalek::{Signer, SigningKey};
 
@@ -161,10 +161,20 @@ pub(crate) fn statement_by(
     subject: DeviceId,
     serial: u64,
 ) -> Vec<u8> {
-    let statement = Statement { verdict, tenant_id, subject, issuer, serial, issued_at: NOW, keep: &[] };
+    let statement = Statement {
+        verdict,
+        tenant_id,
+        subject,
+        issuer,
+        serial,
+        issued_at: NOW,
+        keep: &[],
+        link_keys: (verdict == Verdict::LinkKeys)
+            .then_some(AnnouncedKeys { current: [0x1c; 32], next: [0; 32] }),
+    };
     let body = statement.body().unwrap();
     let signature = sign(key, statement.kind().purpose(), &[&body]);
-    let object = Unverified { kind: statement.kind(), body: body.as_slice().into(), signature };
+    let object = Unverified { kind: statement.kind(), body: &body, signature };
     let mut buffer = [0; Statement::MAX_SIGNED_LEN];
     encode(&object, &mut buffer).unwrap().to_vec()
 }

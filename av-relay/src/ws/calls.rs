@@ -56,16 +56,14 @@ impl Session<'_> {
                 self.done(request, result).await
             }
             ToRelay::FetchCerts { request, device_id } => match relay.fetch_certs(&actor, &device_id).await {
-                Ok(chain) => {
-                    self.socket.send(&ToDevice::Certs { request, chain: chain.as_slice().into() }).await
-                }
+                Ok(chain) => self.socket.send(&ToDevice::Certs { request, chain: &chain }).await,
                 Err(refusal) => self.refuse(request, &refusal).await,
             },
             ToRelay::PublishPrekeys { request, prekeys } => self.publish(request, &prekeys).await,
             ToRelay::FetchBundle { request, device_id, one_time } => {
                 match relay.fetch_bundle(&actor, &device_id, one_time).await {
                     Ok(found) => {
-                        let chain = found.chain.as_slice().into();
+                        let chain = found.chain.as_slice();
                         self.socket.send(&ToDevice::Bundle { request, chain, bundle: found.bundle }).await
                     }
                     Err(refusal) => self.refuse(request, &refusal).await,

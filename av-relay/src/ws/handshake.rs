@@ -125,7 +125,7 @@ impl Handshake<'_> {
     /// Says how the request stands, and puts a device that has to wait on the bus.
     async fn answer_enrollment(&mut self, enrollment: Enrollment) -> Result<(), End> {
         if let Some(grant) = &enrollment.grant {
-            return self.socket.send(&ToDevice::Granted { grant: grant.as_slice().into() }).await;
+            return self.socket.send(&ToDevice::Granted { grant }).await;
         }
         self.socket.send(&ToDevice::Pending { tenant_id: enrollment.tenant }).await?;
         let bus = self.relay.bus();
@@ -148,7 +148,7 @@ impl Handshake<'_> {
         if now.grant != waiting.enrollment.grant {
             waiting.enrollment = now;
             if let Some(grant) = &waiting.enrollment.grant {
-                self.socket.send(&ToDevice::Granted { grant: grant.as_slice().into() }).await?;
+                self.socket.send(&ToDevice::Granted { grant }).await?;
             }
         }
         Ok(())

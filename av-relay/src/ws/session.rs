@@ -123,8 +123,8 @@ fn frame(entry: &Entry, previous: u64) -> ToDevice<'_> {
             sequence,
             previous,
             sender: *sender,
-            header_blob: header_blob.as_slice().into(),
-            ciphertext: ciphertext.as_slice().into(),
+            header_blob,
+            ciphertext,
             received_at: *received_at,
         },
         EntryContent::Statement(posted) => {

@@ -136,6 +136,7 @@ fn statement() -> Vec<u8> {
         serial: 4,
         issued_at: 1_800_000_000,
         keep: &[5; 16],
+        link_keys: None,
     };
     let body = statement.body().expect("a body");
     let object = Unverified { kind: statement.kind(), body: &body, signature: Signature([6; 64]) };

@@ -18,20 +18,38 @@ pub(crate) struct Target {
     peer: String,
 }
 
+/// What can be said of a device.
+#[derive(Clone, Copy)]
+enum Word {
+    Revoke,
+    Suspend,
+    Resume,
+}
+
+impl Word {
+    const fn verdict(self) -> Verdict {
+        match self {
+            Self::Revoke => Verdict::Revoked,
+            Self::Suspend => Verdict::Suspended,
+            Self::Resume => Verdict::Resumed,
+        }
+    }
+}
+
 impl Target {
     pub(crate) async fn revoke(self, global: &Global) -> Result<(), Failure> {
-        self.say_of(global, Verdict::Revoked, "revoked for good").await
+        self.say_of(global, Word::Revoke, "revoked for good").await
     }
 
     pub(crate) async fn suspend(self, global: &Global) -> Result<(), Failure> {
-        self.say_of(global, Verdict::Suspended, "suspended").await
+        self.say_of(global, Word::Suspend, "suspended").await
     }
 
     pub(crate) async fn resume(self, global: &Global) -> Result<(), Failure> {
-        self.say_of(global, Verdict::Resumed, "resumed").await
+        self.say_of(global, Word::Resume, "resumed").await
     }
 
-    async fn say_of(self, global: &Global, verdict: Verdict, done: &str) -> Result<(), Failure> {
+    async fn say_of(self, global: &Global, word: Word, done: &str) -> Result<(), Failure> {
         with_owner(global, async |owner| {
             let peers = owner.device().peers().await?;
             let peer = peer::find(&peers, &self.peer)?;
@@ -41,13 +59,15 @@ impl Target {
                     "{name} is revoked, which is final; av invite enrolls it anew"
                 )));
             }
-            match verdict {
-                Verdict::Revoked => owner.revoke(peer.device_id).await?,
-                Verdict::Suspended => owner.suspend(peer.device_id).await?,
-                Verdict::Resumed => owner.resume(peer.device_id).await?,
+            match word {
+                Word::Revoke => owner.revoke(peer.device_id).await?,
+                Word::Suspend => owner.suspend(peer.device_id).await?,
+                Word::Resume => owner.resume(peer.device_id).await?,
             }
             wait_for(owner, |event| match event {
-                Event::StatementPosted(device, posted) if *device == peer.device_id && *posted == verdict => {
+                Event::StatementPosted(device, posted)
+                    if *device == peer.device_id && *posted == word.verdict() =>
+                {
                     Some(Ok(()))
                 }
                 Event::StatementFailed(device, code) if *device == peer.device_id => {

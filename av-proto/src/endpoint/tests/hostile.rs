@@ -188,6 +188,7 @@ fn a_statement_that_no_owner_signed_is_rejected() {
             serial: 7,
             issued_at: 0,
             keep: &[],
+            link_keys: None,
         };
         let mut buffer = [0; 2_048];
         let signed = crate::enroll::sign_statement(&forger, &statement, &mut buffer).expect("room").to_vec();

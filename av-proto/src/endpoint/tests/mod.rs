@@ -7,6 +7,7 @@ mod enrollment;
 mod golden;
 mod hostile;
 mod link;
+mod link_keys;
 mod main_job;
 mod prekeys;
 mod receipts;
@@ -14,6 +15,7 @@ mod records;
 mod resync;
 mod secrets;
 mod sessions;
+mod sizes;
 mod tenant;
 mod working_set;
 

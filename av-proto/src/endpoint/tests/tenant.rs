@@ -198,6 +198,12 @@ impl Tenant {
 
     /// The process dies and begins again with what was stored.
     pub(super) fn restart(&mut self, index: usize) {
+        self.reopen(index);
+        self.settle();
+    }
+
+    /// The same, not connected.
+    pub(super) fn reopen(&mut self, index: usize) {
         let member = &mut self.members[index];
         *member.endpoint = Device::new();
         member.connected = false;
@@ -206,7 +212,6 @@ impl Tenant {
             member.endpoint.restore(NOW, &member.seal, key, sealed).expect("a record that was stored");
         }
         member.endpoint.resume().expect("records that fit together");
-        self.settle();
     }
 
     /// Runs until nothing is left to do; every device is connected.

@@ -59,6 +59,7 @@ fn cbor_subjects() -> Vec<Subject> {
         cbor!("Revocation", Unverified, statement(Verdict::Revoked, &pattern::<32>(0))),
         cbor!("Suspension", Unverified, statement(Verdict::Suspended, &[])),
         cbor!("Resumption", Unverified, statement(Verdict::Resumed, &[])),
+        cbor!("LinkKeys", Unverified, statement(Verdict::LinkKeys, &[])),
     ]);
     for (name, one_time) in [("Bundle", true), ("Bundle/last", false)] {
         let mut bundle = tenant.agent.bundle();
@@ -109,9 +110,12 @@ fn layout_subjects() -> Vec<Subject> {
             }),
         },
     ];
-    for (verdict, keep) in
-        [(Verdict::Revoked, &[3; 32][..]), (Verdict::Suspended, &[]), (Verdict::Resumed, &[])]
-    {
+    for (verdict, keep) in [
+        (Verdict::Revoked, &[3; 32][..]),
+        (Verdict::Suspended, &[]),
+        (Verdict::Resumed, &[]),
+        (Verdict::LinkKeys, &[]),
+    ] {
         let signed = tenant.statement(verdict, keep);
         let genuine = Unverified::decode(&signed).unwrap().body.to_vec();
         let decode = move |bytes: &[u8]| {

@@ -58,7 +58,8 @@ fn a_revocation_that_keeps_is_of_the_issuer_by_the_root_or_by_an_owner_above() {
     let name = keep_name(&certs[1]);
     let by = |key, issuer: DeviceId, subject: DeviceId, tenant_id, verdict| {
         let keep = if verdict == Verdict::Revoked { &name[..] } else { &[] };
-        let said = Statement { verdict, tenant_id, subject, issuer, serial: 1, issued_at: 1, keep };
+        let said =
+            Statement { verdict, tenant_id, subject, issuer, serial: 1, issued_at: 1, keep, link_keys: None };
         signed_object(key, said.kind(), &said.body().unwrap())
     };
     let chain =

@@ -7,7 +7,9 @@ use crate::DeviceId;
 use crate::chain::{Chain, InvalidChain};
 use crate::posted::Posted;
 use crate::public::Role;
-use crate::statement::{Statement, Verdict, keep_name};
+use crate::statement::{AnnouncedKeys, Statement, Verdict, keep_name};
+
+const KEYS: AnnouncedKeys = AnnouncedKeys { current: [0x1c; 32], next: [0; 32] };
 
 struct Case {
     tenant: Tenant,
@@ -35,6 +37,7 @@ impl Case {
             serial: 1,
             issued_at: 1,
             keep: &[],
+            link_keys: (verdict == Verdict::LinkKeys).then_some(KEYS),
         };
         signed_object(&by.secret, said.kind(), &said.body().unwrap())
     }
@@ -72,10 +75,10 @@ fn an_owner_on_the_chain_revokes_and_no_other() {
 }
 
 #[test]
-fn any_owner_that_is_not_revoked_suspends_and_resumes() {
+fn any_owner_that_is_not_revoked_suspends_resumes_and_announces() {
     let case = Case::new();
     let (agent, second) = (&case.tenant.agent, &case.tenant.owners[1]);
-    for verdict in [Verdict::Suspended, Verdict::Resumed] {
+    for verdict in [Verdict::Suspended, Verdict::Resumed, Verdict::LinkKeys] {
         let signed = case.say(verdict, second, agent.id());
         assert_eq!(case.takes(&signed, &case.owner_chain(1), &[]), Ok(None));
         assert!(
@@ -94,7 +97,7 @@ fn the_root_says_everything_and_a_foreign_root_nothing() {
     let case = Case::new();
     let (tenant, agent) = (&case.tenant, &case.tenant.agent);
     let name = keep_name(b"a certificate");
-    for verdict in [Verdict::Revoked, Verdict::Suspended, Verdict::Resumed] {
+    for verdict in [Verdict::Revoked, Verdict::Suspended, Verdict::Resumed, Verdict::LinkKeys] {
         let chain: &[u8] = if verdict == Verdict::Revoked { &case.chain } else { &[] };
         let said = Statement {
             verdict,
@@ -104,6 +107,7 @@ fn the_root_says_everything_and_a_foreign_root_nothing() {
             serial: 5_000,
             issued_at: 5_000,
             keep: &[],
+            link_keys: (verdict == Verdict::LinkKeys).then_some(KEYS),
         };
         let by =
             |root: &Root, said: Statement<'_>| signed_object(&root.0, said.kind(), &said.body().unwrap());

@@ -18,7 +18,7 @@ use crate::list::List;
 use crate::message::Prelude;
 use crate::public::{DevicePublic, Role, Suite};
 use crate::signature::{Signature, SignedKind, Unverified, signed_message};
-use crate::statement::{Statement, Verdict};
+use crate::statement::{AnnouncedKeys, Statement, Verdict};
 use crate::{DeviceId, TenantId};
 
 /// Seconds since 1970 that samples are dated with.
@@ -174,6 +174,8 @@ impl Tenant {
             serial: 7,
             issued_at: NOW,
             keep,
+            link_keys: (verdict == Verdict::LinkKeys)
+                .then(|| AnnouncedKeys { current: pattern(0x1c), next: pattern(0x2c) }),
         };
         signed_object(&issuer.secret, statement.kind(), &statement.body().unwrap())
     }
@@ -188,6 +190,7 @@ impl Tenant {
             serial: 1_000 * NOW,
             issued_at: NOW,
             keep,
+            link_keys: None,
         };
         let names: Vec<u8> = kept.iter().flat_map(|cert| crate::statement::keep_name(cert)).collect();
         signed_object(&self.root.0, SignedKind::Revocation, &statement(&names).body().unwrap())

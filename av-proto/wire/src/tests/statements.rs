@@ -5,10 +5,12 @@ use std::vec;
 use super::samples::{NOW, Tenant, pattern, signed_object};
 use crate::limits::{MAX_KEEP, MAX_SIGNED_BODY};
 use crate::signature::{InvalidSignature, SignedKind, Unverified, signed_message};
-use crate::statement::{Statement, Verdict, keep_name};
+use crate::statement::{AnnouncedKeys, Statement, Verdict, keep_name};
 use crate::{DecodeError, EncodeError};
 
-const VERDICTS: [Verdict; 3] = [Verdict::Revoked, Verdict::Suspended, Verdict::Resumed];
+const VERDICTS: [Verdict; 4] = [Verdict::Revoked, Verdict::Suspended, Verdict::Resumed, Verdict::LinkKeys];
+
+const KEYS: AnnouncedKeys = AnnouncedKeys { current: [0x1c; 32], next: [0x2c; 32] };
 
 fn statement(tenant: &Tenant, verdict: Verdict) -> Statement<'static> {
     Statement {
@@ -19,6 +21,7 @@ fn statement(tenant: &Tenant, verdict: Verdict) -> Statement<'static> {
         serial: u64::MAX,
         issued_at: NOW,
         keep: &[],
+        link_keys: (verdict == Verdict::LinkKeys).then_some(KEYS),
     }
 }
 
@@ -64,12 +67,29 @@ fn a_revocation_keeps_up_to_its_limit() {
 fn only_a_revocation_keeps() {
     let tenant = Tenant::new();
     let names = pattern::<16>(0);
-    for verdict in [Verdict::Suspended, Verdict::Resumed] {
+    for verdict in [Verdict::Suspended, Verdict::Resumed, Verdict::LinkKeys] {
         let plain = statement(&tenant, verdict);
         assert_eq!(Statement { keep: &names, ..plain }.body(), Err(EncodeError));
         let mut body = plain.body().unwrap().to_vec();
         body.extend([0, 0]);
         let signed = signed_object(&tenant.root.0, plain.kind(), &body);
+        assert_eq!(Statement::from_unverified(&Unverified::decode(&signed).unwrap()), Err(DecodeError));
+    }
+}
+
+#[test]
+fn link_keys_are_said_of_nothing_else_and_by_nothing_else() {
+    let tenant = Tenant::new();
+    for verdict in VERDICTS {
+        let plain = statement(&tenant, verdict);
+        let other = Statement { link_keys: plain.link_keys.xor(Some(KEYS)), ..plain };
+        assert_eq!(other.body(), Err(EncodeError), "{verdict:?}");
+    }
+    let announced = statement(&tenant, Verdict::LinkKeys);
+    assert_eq!(Statement { keep: &[1; 16], ..announced }.body(), Err(EncodeError));
+    let body = announced.body().unwrap();
+    for length in [65, 97, 128] {
+        let signed = signed_object(&tenant.root.0, SignedKind::LinkKeys, &body[..length]);
         assert_eq!(Statement::from_unverified(&Unverified::decode(&signed).unwrap()), Err(DecodeError));
     }
 }

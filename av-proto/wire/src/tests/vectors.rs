@@ -75,6 +75,8 @@ fn computed(tenant: &Tenant) -> BTreeMap<&'static str, String> {
         ("Revocation", hex(&tenant.statement(Verdict::Revoked, &pattern::<32>(0xf0)))),
         ("Suspension", hex(&tenant.statement(Verdict::Suspended, &[]))),
         ("Resumption", hex(&tenant.statement(Verdict::Resumed, &[]))),
+        ("LinkKeys", hex(&tenant.statement(Verdict::LinkKeys, &[]))),
+        ("origin as a subject", origin.subject().to_string()),
         ("Bundle", hex(&encoded(&agent.bundle()))),
         ("EnrollRequest", hex(&encoded(&tenant.enroll()))),
         ("Grant", hex(&encoded(&tenant.grant()))),
@@ -114,7 +116,7 @@ fn frames_decode_from_their_vectors() {
 fn signed_vectors_verify() {
     let (tenant, expected) = (Tenant::new(), expected());
     let key = tenant.owners[0].public.identity_key;
-    for name in ["Revocation", "Suspension", "Resumption"] {
+    for name in ["Revocation", "Suspension", "Resumption", "LinkKeys"] {
         assert_eq!(Unverified::decode(&unhex(expected[name])).unwrap().verify(&key), Ok(()));
     }
     let revoked = tenant.owners[0].id();

@@ -1,6 +1,6 @@
 use av_wire::RefusalCode;
 use av_wire::frame::LinkKind;
-use av_wire::ids::DeviceId;
+use av_wire::ids::{DeviceId, Origin};
 use av_wire::public::Role;
 use av_wire::statement::Verdict;
 
@@ -135,6 +135,37 @@ async fn serials_have_no_gap_and_are_used_once() {
     assert_eq!(refusal(post(Verdict::Resumed, 4_000).await).code(), RefusalCode::NotAuthorized);
     post(Verdict::Resumed, 9_000).await.unwrap();
     assert!(is_let_in(&tenant, &agent).await);
+}
+
+#[tokio::test]
+async fn link_keys_of_this_relay_reach_every_device_and_those_of_another_nobody() {
+    let (_cluster, relay) = relay().await;
+    let tenant = Tenant::founded(&relay).await;
+    let agent = tenant.active(Role::Agent).await;
+    let here = Origin::parse(ORIGIN).unwrap().subject();
+    let elsewhere = Origin::parse("wss://elsewhere.example").unwrap().subject();
+    for subject in [elsewhere, agent.id()] {
+        let result = tenant.state(Verdict::LinkKeys, subject, 1).await;
+        assert_eq!(refusal(result).code(), RefusalCode::NotFound);
+    }
+    let by_agent = agent.statement(tenant.id, Verdict::LinkKeys, here, 1);
+    let result = relay.post_statement(&tenant.actor(&agent), &by_agent).await;
+    assert_eq!(refusal(result).code(), RefusalCode::NotAuthorized);
+
+    let signed = tenant.owner.statement(tenant.id, Verdict::LinkKeys, here, 1);
+    relay.post_statement(&tenant.founder(), &signed).await.unwrap();
+    let by_root = tenant.statement_of_root(Verdict::LinkKeys, here, 5_000);
+    relay.post_statement(&tenant.founder(), &by_root).await.unwrap();
+    let entries = relay.entries_after(&tenant.actor(&agent), 0, 10).await.unwrap();
+    let posted: Vec<_> = entries
+        .iter()
+        .map(|entry| match &entry.content {
+            EntryContent::Statement(posted) => (&posted.signed, posted.chain.is_empty()),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(posted, [(&signed, false), (&by_root, true)], "with the issuer's chain; the root needs none");
+    assert!(is_let_in(&tenant, &agent).await && is_let_in(&tenant, &tenant.owner).await);
 }
 
 #[tokio::test]

@@ -103,7 +103,7 @@ async fn a_request_without_possession_does_not_consume_the_invite() {
     let other = TestDevice::new(Role::Agent);
     let mut foreign: EnrollRequest<'_> = av_wire::decode(&request).unwrap();
     let bundle = other.bundle();
-    foreign.bundle = bundle.as_slice().into();
+    foreign.bundle = bundle.as_slice();
     assert!(matches!(refusal(relay.enroll(&foreign, &request).await), Refusal::InviteRefused));
 
     tenant.enroll(&request).await.unwrap();

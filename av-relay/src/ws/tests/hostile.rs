@@ -84,11 +84,7 @@ async fn before_authentication_there_is_nothing_to_call() {
             role: Role::Owner,
             expires_in: 60,
         },
-        ToRelay::Send {
-            recipient: TestDevice::new(Role::Agent).id(),
-            header_blob: b"h".as_slice().into(),
-            ciphertext: b"c".as_slice().into(),
-        },
+        ToRelay::Send { recipient: TestDevice::new(Role::Agent).id(), header_blob: b"h", ciphertext: b"c" },
     ];
     for call in calls {
         let mut client = Client::connect(&server).await;

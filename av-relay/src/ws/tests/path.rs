@@ -37,9 +37,9 @@ async fn from_founding_to_revocation() {
     let bundle = tenant.owner.bundle();
     owner
         .send(&ToRelay::Found {
-            code: (&[][..]).into(),
-            chain: tenant.owner.chain.as_slice().into(),
-            bundle: bundle.as_slice().into(),
+            code: &[],
+            chain: &tenant.owner.chain,
+            bundle: &bundle,
             signature: Signature(tenant.root.sign(&message).to_bytes()),
         })
         .await;
@@ -73,7 +73,7 @@ async fn from_founding_to_revocation() {
     agent_device.chain = tenant.owner.certify(tenant.id, &agent_device.public);
     let sent_grant = TestDevice::grant(&agent_device.chain);
     let device_id = agent_device.id();
-    owner.send(&ToRelay::Approve { request: 10, device_id, grant: sent_grant.as_slice().into() }).await;
+    owner.send(&ToRelay::Approve { request: 10, device_id, grant: &sent_grant }).await;
     expect!(owner, ToDevice::Done { request: 10 });
 
     // The grant comes by itself; the agent takes it up and proves who it is, on the same connection.
@@ -101,17 +101,11 @@ async fn from_founding_to_revocation() {
 
     // Messages, pushed as they come.
     let (header_blob, ciphertext): (&[u8], &[u8]) = (b"header", b"ciphertext");
-    owner
-        .send(&ToRelay::Send {
-            recipient: device_id,
-            header_blob: header_blob.into(),
-            ciphertext: ciphertext.into(),
-        })
-        .await;
+    owner.send(&ToRelay::Send { recipient: device_id, header_blob, ciphertext }).await;
     let id = Relay::message_id(&tenant.founder(), &device_id, header_blob, ciphertext);
     expect!(owner, ToDevice::Accepted { message_id } => assert_eq!(message_id, id));
     expect!(agent, ToDevice::Deliver { sequence: 1, previous: 0, sender, header_blob: h, ciphertext: c, received_at } => {
-        assert_eq!((sender, &h[..], &c[..]), (tenant.owner.id(), header_blob, ciphertext));
+        assert_eq!((sender, h, c), (tenant.owner.id(), header_blob, ciphertext));
         assert!(received_at > 1_700_000_000);
     });
     let rejected = [Rejected { sequence: 1, code: RejectCode::Unopened }];
@@ -121,19 +115,13 @@ async fn from_founding_to_revocation() {
 
     // Revoked: out at once, and out for good.
     let statement = tenant.owner.statement(tenant.id, Verdict::Revoked, device_id, 1);
-    owner.send(&ToRelay::PostStatement { request: 11, statement: statement.as_slice().into() }).await;
+    owner.send(&ToRelay::PostStatement { request: 11, statement: &statement }).await;
     expect!(owner, ToDevice::Done { request: 11 });
     agent.ends_with(RefusalCode::NotAuthorized, CloseCode::Policy).await;
     let mut again = Client::connect(&server).await;
     again.authenticate(&tenant, &agent_device, 16).await;
     again.ends_with(RefusalCode::NotAuthorized, CloseCode::Policy).await;
-    owner
-        .send(&ToRelay::Send {
-            recipient: device_id,
-            header_blob: header_blob.into(),
-            ciphertext: b"x".as_slice().into(),
-        })
-        .await;
+    owner.send(&ToRelay::Send { recipient: device_id, header_blob, ciphertext: b"x" }).await;
     expect!(owner, ToDevice::Refused { code: RefusalCode::RecipientUnavailable, .. });
 }
 
