@@ -7,12 +7,16 @@ use rand_core::{Infallible, TryCryptoRng, TryRng};
 use crate::memcheck;
 
 /// A seeded generator whose output is secret to valgrind.
-pub struct SecretRng(ChaCha20Rng);
+pub struct SecretRng {
+    source: ChaCha20Rng,
+    /// What was taken at each call, so that it can be searched for.
+    drawn: Vec<Vec<u8>>,
+}
 
 impl SecretRng {
     /// The generator of this seed.
     pub fn new(seed: u64) -> Self {
-        Self(ChaCha20Rng::seed_from_u64(seed))
+        Self { source: ChaCha20Rng::seed_from_u64(seed), drawn: Vec::new() }
     }
 
     /// `N` secret bytes.
@@ -20,6 +24,11 @@ impl SecretRng {
         let mut bytes = [0; N];
         let Ok(()) = self.try_fill_bytes(&mut bytes);
         bytes
+    }
+
+    /// All that was taken, call by call.
+    pub fn into_drawn(self) -> Vec<Vec<u8>> {
+        self.drawn
     }
 }
 
@@ -35,7 +44,8 @@ impl TryRng for SecretRng {
     }
 
     fn try_fill_bytes(&mut self, out: &mut [u8]) -> Result<(), Infallible> {
-        self.0.try_fill_bytes(out)?;
+        self.source.try_fill_bytes(out)?;
+        self.drawn.push(out.to_vec());
         memcheck::classify(out);
         Ok(())
     }
