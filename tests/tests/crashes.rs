@@ -48,6 +48,8 @@ fn conversation(
     assert_eq!(answers(&finished.stdout), expected, "each answer once, in order");
     let mut handled = agent.handled()?;
     // A handler that was running when its agent was killed is run again: at least once, never out of order.
+    // One whose agent died before it had written the message reads an empty one; it is run again, too.
+    handled.retain(|line| !line.is_empty());
     handled.dedup();
     assert_eq!(handled, lines);
     Ok(())
