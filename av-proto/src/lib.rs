@@ -166,8 +166,8 @@ pub struct Now {
 }
 
 /// A host's endpoint: 64 peers in memory, 32 skipped keys a session, 48 messages out that wait for their receipts, 8
-/// messages in, frames up to 8,032 bytes. About 735 KiB: box it.
-pub type HostEndpoint = Endpoint<XChaCha20Poly1305, 64, 32, 48, 8, 8_192>;
+/// messages in, frames up to 8,192 bytes. About 745 KiB: box it.
+pub type HostEndpoint = Endpoint<XChaCha20Poly1305, 64, 32, 48, 8, 8_352>;
 
 /// A microcontroller's endpoint: 2 peers, 16 skipped keys a session, 3 messages out and a place for receipts, 2
 /// messages in, frames up to 4,096 bytes.

@@ -1,6 +1,7 @@
 //! Every capacity of the protocol core: name, unit, reason, and what happens when it is reached.
 
 use av_wire::DeviceId;
+use av_wire::bundle::Bundle;
 use av_wire::chain::MAX_CERTS_BYTES;
 
 use crate::crypto::{KEM_CIPHERTEXT, TAG};
@@ -88,6 +89,23 @@ pub const ONE_TIME_PREKEYS: usize = 8;
 /// Revoked owners, and revoked peers, whose ids a device keeps for ever. With no room for one more, every chain that was
 /// not believed before is refused: the device goes on with the peers that it has.
 pub const REVOKED: usize = 32;
+
+/// One-time KEM prekeys whose secrets a device keeps: half as many as of the others, since with 1,184 bytes each they
+/// are what fills a `PublishPrekeys` call.
+pub const ONE_TIME_KEM_PREKEYS: usize = if cfg!(feature = "pq") { 4 } else { 0 };
+
+/// KEM prekeys whose secrets a device keeps: the one-time ones, the last-resort one, and the one before it.
+pub const KEM_PREKEYS: usize = if cfg!(feature = "pq") { ONE_TIME_KEM_PREKEYS + 2 } else { 0 };
+
+/// KEM prekeys in one `PublishPrekeys` call: the one-time ones and the last-resort one.
+pub const KEM_PREKEYS_PUBLISHED: usize = if cfg!(feature = "pq") { ONE_TIME_KEM_PREKEYS + 1 } else { 0 };
+
+/// KEM prekeys of a bundle that a device makes or keeps: where no suite has a KEM, nobody could use one.
+pub const KEM_PREKEYS_IN_BUNDLE: usize = if cfg!(feature = "pq") { 1 } else { 0 };
+
+/// Bytes of the largest bundle that a device makes of its own prekeys.
+pub const OWN_BUNDLE: usize =
+    if cfg!(feature = "pq") { Bundle::MAX_LEN } else { Bundle::MAX_LEN_WITHOUT_KEM };
 
 /// Invites that an owner's device keeps at a time, used ones too: until one expires, its keys tell whether a second
 /// device holds its token. With all places taken, making another one is refused until the first expires.

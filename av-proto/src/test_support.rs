@@ -4,7 +4,7 @@ use std::vec;
 use std::vec::Vec;
 
 use av_wire::bundle::VerifiedBundle;
-use av_wire::{Role, Suites, TenantId};
+use av_wire::{Role, Suite, Suites, TenantId};
 use chacha20::ChaCha20Rng;
 use chacha20::rand_core::SeedableRng;
 
@@ -27,9 +27,16 @@ pub(crate) fn identity<A: Aead>(seed: u64, role: Role) -> Identity {
     Identity::generate(&mut rng(seed), role, suites, 4_096)
 }
 
-/// The verified bundle of a device's prekeys.
-pub(crate) fn bundle<const N: usize>(prekeys: &Prekeys<N>, identity: &Identity) -> VerifiedBundle {
-    prekeys.bundle(identity).expect("signs").verify(identity.public()).expect("its own signatures verify")
+/// What a device lists that has no KEM.
+pub(crate) const WITHOUT_KEM: Suites = Suite::XChaCha20Poly1305.alone();
+
+/// The verified bundle of a device's prekeys, without KEM.
+pub(crate) fn bundle<const N: usize>(prekeys: &Prekeys<N>, identity: &Identity) -> VerifiedBundle<'static> {
+    prekeys
+        .bundle(identity, &mut [])
+        .expect("signs")
+        .verify(identity.public())
+        .expect("its own signatures verify")
 }
 
 /// The bytes that `write` writes into a record of at most `max` bytes.

@@ -7,10 +7,10 @@ mod pipe;
 
 pub use pipe::NoisePipe;
 
-use av_wire::bundle::{Bundle, PrekeyKind, SignedPrekey};
+use av_wire::bundle::{Bundle, KEM_RECORD, KemPrekeyKind, PrekeyKind, SignedKemPrekey, SignedPrekey};
 use av_wire::frame::{ToDevice, ToRelay};
 use av_wire::message::message_id;
-use av_wire::{DeviceId, InboxEpoch, TenantId};
+use av_wire::{DeviceId, InboxEpoch, Signature, TenantId};
 use heapless::{Deque, Vec};
 
 /// Bytes of the largest frame that the post office handles.
@@ -19,6 +19,8 @@ pub const FRAME: usize = 4_224;
 const ENTRIES: usize = 16;
 /// Prekeys of a device that it keeps.
 const PREKEYS: usize = 16;
+/// KEM prekeys of a device that it keeps: none in a build without.
+const KEM_PREKEYS: usize = 2 * crate::limits::KEM_PREKEYS_PUBLISHED;
 /// Answers that wait to be fetched.
 const ANSWERS: usize = 8;
 
@@ -52,6 +54,21 @@ struct Known {
     delivered: u64,
     /// Published and not handed out; the newest signed prekey stays.
     prekeys: Vec<SignedPrekey, PREKEYS>,
+    /// The same of the KEM.
+    kem_prekeys: Vec<KemPrekey, KEM_PREKEYS>,
+}
+
+/// A KEM prekey in memory of its own.
+#[derive(Clone, PartialEq)]
+struct KemPrekey {
+    record: [u8; KEM_RECORD],
+    signature: Signature,
+}
+
+impl KemPrekey {
+    fn is_last_resort(&self) -> bool {
+        self.record.first() == Some(&(KemPrekeyKind::LastResort as u8))
+    }
 }
 
 /// Calls `found` with each secret in an opened record, so that a test can search for it where it must not be.
@@ -89,6 +106,7 @@ impl Known {
         acknowledged: 0,
         delivered: 0,
         prekeys: Vec::new(),
+        kem_prekeys: Vec::new(),
     };
 }
 
@@ -293,13 +311,18 @@ impl PostOffice {
                 }
                 Ok(())
             }
-            ToRelay::PublishPrekeys { request, prekeys } => {
+            ToRelay::PublishPrekeys { request, prekeys, kem_prekeys } => {
                 prekeys.iter().try_for_each(|prekey| self.publish(side, &prekey))?;
+                kem_prekeys.iter().try_for_each(|prekey| self.publish_kem(side, &prekey))?;
                 self.answer(side, &ToDevice::Done { request })
             }
             ToRelay::FetchBundle { request, device_id, one_time } => {
                 let of = if self.owner.device_id == Some(device_id) { Side::Owner } else { Side::Agent };
-                let bundle = self.hand_out(of, one_time).ok_or(Undeliverable)?;
+                let kem = self.hand_out_kem(of, one_time);
+                let kem = kem
+                    .as_ref()
+                    .map(|KemPrekey { record, signature }| SignedKemPrekey { record, signature: *signature });
+                let bundle = Bundle { kem, ..self.hand_out(of, one_time).ok_or(Undeliverable)? };
                 self.answer(side, &ToDevice::Bundle { request, chain: &[], bundle })
             }
             ToRelay::Ping => self.answer(side, &ToDevice::Pong),
@@ -310,7 +333,18 @@ impl PostOffice {
     /// The one-time prekey of an enrollment is the approving owner's, and is not handed out again.
     fn publish_bundle(&mut self, side: Side, bundle: &[u8]) -> Result<(), Undeliverable> {
         let bundle = Bundle::decode(bundle).map_err(|_| Undeliverable)?;
+        bundle.kem.map_or(Ok(()), |kem| self.publish_kem(side, &kem))?;
         self.publish(side, &bundle.signed)
+    }
+
+    fn publish_kem(&mut self, side: Side, prekey: &SignedKemPrekey<'_>) -> Result<(), Undeliverable> {
+        let prekey = KemPrekey { record: *prekey.record, signature: prekey.signature };
+        let prekeys = &mut self.known(side).kem_prekeys;
+        if prekey.is_last_resort() {
+            prekeys.retain(|known| !known.is_last_resort());
+        }
+        prekeys.retain(|known| known.record != prekey.record);
+        prekeys.push(prekey).map_err(|_| Undeliverable)
     }
 
     fn publish(&mut self, side: Side, prekey: &SignedPrekey) -> Result<(), Undeliverable> {
@@ -322,11 +356,21 @@ impl PostOffice {
         prekeys.push(*prekey).map_err(|_| Undeliverable)
     }
 
-    fn hand_out(&mut self, of: Side, one_time: bool) -> Option<Bundle> {
+    /// A one-time KEM prekey if one is asked for and there is one, else the last-resort one, which stays.
+    fn hand_out_kem(&mut self, of: Side, one_time: bool) -> Option<KemPrekey> {
+        let prekeys = &mut self.known(of).kem_prekeys;
+        let first = prekeys.iter().position(|prekey| !prekey.is_last_resort()).filter(|_| one_time);
+        match first {
+            Some(index) => Some(prekeys.remove(index)),
+            None => prekeys.iter().find(|prekey| prekey.is_last_resort()).cloned(),
+        }
+    }
+
+    fn hand_out(&mut self, of: Side, one_time: bool) -> Option<Bundle<'static>> {
         let prekeys = &mut self.known(of).prekeys;
         let signed = *prekeys.iter().find(|prekey| is_signed(prekey))?;
         let first = prekeys.iter().position(|prekey| !is_signed(prekey)).filter(|_| one_time);
-        Some(Bundle { signed, one_time: first.map(|index| prekeys.remove(index)) })
+        Some(Bundle { signed, one_time: first.map(|index| prekeys.remove(index)), kem: None })
     }
 
     fn deliver<'f>(

@@ -118,13 +118,17 @@ impl Device {
     ///
     /// # Errors
     /// Those of the system's random source.
-    pub fn bundle(&self) -> Outcome<Bundle> {
+    pub fn bundle(&self) -> Outcome<Bundle<'static>> {
         let prekey = |kind, id| -> Outcome<SignedPrekey> {
             let record = Prekey { kind, id, created_at: ISSUED_AT, key: random()? }.to_bytes();
             let signature = self.sign(SignaturePurpose::Prekey, &[self.id().as_bytes(), &record])?;
             Ok(SignedPrekey { record, signature })
         };
-        Ok(Bundle { signed: prekey(PrekeyKind::Signed, 1)?, one_time: Some(prekey(PrekeyKind::OneTime, 2)?) })
+        Ok(Bundle {
+            signed: prekey(PrekeyKind::Signed, 1)?,
+            one_time: Some(prekey(PrekeyKind::OneTime, 2)?),
+            kem: None,
+        })
     }
 
     /// A request to enroll with the invite that has this lookup value. Sealed name and tag are random.

@@ -34,20 +34,20 @@ impl Devices {
         Self {
             initiator: Identity::generate(&mut rng(11), Role::Owner, suites, 4_096),
             responder: Identity::generate(&mut rng(12), Role::Agent, suites, 4_096),
-            prekeys: Prekeys::generate(&mut rng(13), 0),
+            prekeys: Prekeys::generate(&mut rng(13), suites, 0),
         }
     }
 
-    fn bundle(&self) -> Bundle {
-        self.prekeys.bundle(&self.responder).expect("signs")
+    fn bundle(&self) -> Bundle<'static> {
+        self.prekeys.bundle(&self.responder, &mut []).expect("signs")
     }
 
     /// Verifies the bundle, and makes the session.
-    fn initiate(&self, bundle: &Bundle, rng: &mut ChaCha20Rng) -> Sessions {
+    fn initiate(&self, bundle: &Bundle<'_>, rng: &mut ChaCha20Rng) -> Sessions {
         let verified = bundle.verify(self.responder.public()).expect("genuine");
         let (identity, peer) = (&self.initiator, self.responder.public());
         let parameters = Parameters { tenant: &TENANT, identity, peer, generation: 1, psk: None };
-        initiate(&parameters, &verified, None, rng).expect("initiates")
+        initiate(&parameters, &verified, rng).expect("initiates")
     }
 
     /// Makes the session that a first message asks for, and opens the message.

@@ -349,7 +349,7 @@ impl Relay {
                 Some(chain) => self.answer(line, &ToDevice::Certs { request, chain: chain[..].into() })?,
                 None => self.not_found(line, request)?,
             },
-            ToRelay::PublishPrekeys { request, prekeys } => {
+            ToRelay::PublishPrekeys { request, prekeys, .. } => {
                 for prekey in prekeys.iter() {
                     // The first byte of a record is its kind, 1 the signed prekey.
                     let is_signed = prekey.record.first() == Some(&(PrekeyKind::Signed as u8));
@@ -362,7 +362,7 @@ impl Relay {
             ToRelay::FetchBundle { request, device_id, .. } => {
                 match (self.certs.get(&device_id).cloned(), self.prekeys.get(&device_id).copied()) {
                     (Some(chain), Some(signed)) => {
-                        let bundle = Bundle { signed, one_time: None };
+                        let bundle = Bundle { signed, one_time: None, kem: None };
                         self.answer(line, &ToDevice::Bundle { request, chain: &chain, bundle })?;
                     }
                     _ => self.not_found(line, request)?,

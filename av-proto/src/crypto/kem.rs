@@ -45,14 +45,19 @@ mod with {
     }
 
     impl KemSecret {
-        /// A fresh key.
-        pub fn generate(rng: &mut dyn CryptoRng) -> Self {
-            Self { seed: Secret::random(rng) }
+        /// A fresh key; `None` in a build without a KEM.
+        pub fn generate(rng: &mut dyn CryptoRng) -> Option<Self> {
+            Some(Self { seed: Secret::random(rng) })
         }
 
-        /// The key of this seed.
-        pub const fn from_seed(seed: Secret<64>) -> Self {
-            Self { seed }
+        /// The key of this seed; `None` in a build without a KEM.
+        pub const fn from_seed(seed: Secret<64>) -> Option<Self> {
+            Some(Self { seed })
+        }
+
+        /// The seed, for a sealed record.
+        pub(crate) const fn seed(&self) -> &[u8; 64] {
+            self.seed.expose()
         }
 
         /// The encapsulation key.
@@ -120,6 +125,21 @@ mod without {
     pub enum KemSecret {}
 
     impl KemSecret {
+        /// None.
+        pub fn generate(_: &mut dyn CryptoRng) -> Option<Self> {
+            None
+        }
+
+        /// None.
+        pub fn from_seed(_: Secret<64>) -> Option<Self> {
+            None
+        }
+
+        /// Never called.
+        pub(crate) const fn seed(&self) -> &[u8; 64] {
+            match *self {}
+        }
+
         /// Never called.
         pub const fn public(&self) -> [u8; KEM_KEY] {
             match *self {}

@@ -1,6 +1,8 @@
 //! How a device begins: as the founder of a tenant, or with an invite.
 
-use av_wire::{DeviceId, Origin, Role};
+use av_wire::bundle::KEM_RECORD;
+use av_wire::limits::MIN_MAX_MESSAGE_WITH_KEM;
+use av_wire::{DeviceId, Origin, Role, Suites};
 use heapless::String;
 use rand_core::CryptoRng;
 
@@ -13,7 +15,7 @@ use crate::crypto::Aead;
 use crate::enroll::{RecoveryKey, Requested};
 use crate::invite::{InviteText, NAME_MAX, is_plain};
 use crate::keys::{Identity, Prekeys};
-use crate::limits::ONE_TIME_PREKEYS;
+use crate::limits::{KEM_PREKEYS_IN_BUNDLE, ONE_TIME_PREKEYS};
 
 /// Where an enrolling device is to be found, and what the invite's URL said beside its token.
 #[derive(Clone, Copy, Debug)]
@@ -73,7 +75,7 @@ where
         self.require_empty()?;
         let name = valid_name(name)?;
         let identity = self.generate_identity(rng, Role::Owner)?;
-        let prekeys = Prekeys::generate(rng, now.wall);
+        let prekeys = Prekeys::generate(rng, identity.public().suites, now.wall);
         let (membership, founding) =
             root.found(&identity, origin, now.wall).map_err(|_| EndpointError::Bug)?;
         let link_keys = LinkKeys::of(link_key, now.wall);
@@ -100,8 +102,9 @@ where
         }
         let name = valid_name(options.name)?;
         let identity = self.generate_identity(rng, options.role)?;
-        let prekeys = Prekeys::generate(rng, now.wall);
-        let bundle = prekeys.bundle(&identity).map_err(|_| EndpointError::Bug)?;
+        let prekeys = Prekeys::generate(rng, identity.public().suites, now.wall);
+        let mut room = [[0; KEM_RECORD]; KEM_PREKEYS_IN_BUNDLE];
+        let bundle = prekeys.bundle(&identity, &mut room).map_err(|_| EndpointError::Bug)?;
         let link_keys = LinkKeys::of(options.link_key, now.wall);
         let requested = Requested::new(
             rng,
@@ -124,7 +127,14 @@ where
 
     fn generate_identity(&self, rng: &mut dyn CryptoRng, role: Role) -> Result<Identity, EndpointError> {
         let max_message = u32::try_from(Self::MAX_MESSAGE).map_err(|_| EndpointError::Bug)?;
-        Ok(Identity::generate(rng, role, A::SUITE.alone(), max_message))
+        Ok(Identity::generate(rng, role, Self::suites(), max_message))
+    }
+
+    /// The suites that a device lists: those with its AEAD, with a KEM too where the build has one (`pq`) and frames
+    /// are large enough for first flights with it.
+    fn suites() -> Suites {
+        let has_kem = cfg!(feature = "pq") && Self::MAX_MESSAGE >= MIN_MAX_MESSAGE_WITH_KEM as usize;
+        if has_kem { A::SUITE.alone().and(A::SUITE.with_kem()) } else { A::SUITE.alone() }
     }
 
     /// In a frame of its own: what makes keys and signatures before it has no room for a device beside them.

@@ -1,6 +1,6 @@
 //! This device: its keys, its relay, and how far it has come.
 
-use av_wire::bundle::Bundle;
+use av_wire::bundle::KEM_RECORD;
 use av_wire::frame::{LinkKind, ToRelay, authentication_message};
 use av_wire::layout::Reader;
 use av_wire::signature::InvalidSignature;
@@ -13,7 +13,7 @@ use super::slot::Slot;
 use crate::enroll::{Founding, Granted, Membership, Requested, VerifiedGrant};
 use crate::invite::NAME_MAX;
 use crate::keys::{Identity, Prekeys, Secret};
-use crate::limits::ONE_TIME_PREKEYS;
+use crate::limits::{KEM_PREKEYS_IN_BUNDLE, ONE_TIME_PREKEYS, OWN_BUNDLE};
 use crate::record::codec::{CodecError, ReadRecord, Writer};
 
 /// The identity record.
@@ -208,8 +208,8 @@ impl Device {
         prekeys: &Prekeys<ONE_TIME_PREKEYS>,
         out: &'o mut [u8],
     ) -> Result<&'o [u8], EncodeError> {
-        let mut buffer = [0; Bundle::MAX_LEN];
-        let bundle = prekeys.bundle(&self.identity).map_err(|_| EncodeError)?;
+        let (mut buffer, mut room) = ([0; OWN_BUNDLE], [[0; KEM_RECORD]; KEM_PREKEYS_IN_BUNDLE]);
+        let bundle = prekeys.bundle(&self.identity, &mut room).map_err(|_| EncodeError)?;
         let bundle = bundle.encode(&mut buffer)?;
         let frame = ToRelay::Found {
             code: &[],

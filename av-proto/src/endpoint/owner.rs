@@ -264,7 +264,7 @@ where
         let peer = slot.get_mut().ok_or(ApproveError::Bug)?;
         peer.enrollment = Some((request.transcript().0, chain_hash));
         // It shares no suite with us, offers a key of small order, or is ourselves.
-        peer.initiate(&context, request.bundle(), rng).map_err(|_| ApproveError::NoSuchRequest)
+        peer.initiate(&context, &request.bundle(), rng).map_err(|_| ApproveError::NoSuchRequest)
     }
 
     /// Queues the grant that stands in the scratch buffer.

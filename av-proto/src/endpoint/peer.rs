@@ -1,5 +1,6 @@
 //! A peer and the sessions with it (`PROTOCOL.md` sections 6 and 7).
 
+use av_wire::bundle::{KemPrekey, KemPrekeyKind, VerifiedBundle};
 use av_wire::layout::Reader;
 use av_wire::limits::MAX_OWNERS;
 use av_wire::message::{MessageType, Prelude};
@@ -229,13 +230,19 @@ impl<A: Aead, const SKIP: usize> Peer<A, SKIP> {
     pub(super) fn initiate(
         &mut self,
         context: &Context<'_>,
-        bundle: &av_wire::bundle::VerifiedBundle,
+        bundle: &VerifiedBundle<'_>,
         rng: &mut dyn CryptoRng,
     ) -> Result<(), X3dhError> {
         let signed = bundle.signed();
-        let age = context.now.wall.saturating_sub(signed.created_at);
-        let has_clocks = context.now.wall > 0 && signed.created_at > 0;
-        if signed.id < self.newest_prekey || (has_clocks && age > MAX_PREKEY_AGE) {
+        let is_old = |created_at: u64| {
+            let has_clocks = context.now.wall > 0 && created_at > 0;
+            has_clocks && context.now.wall.saturating_sub(created_at) > MAX_PREKEY_AGE
+        };
+        // A last-resort KEM key is made right after its signed prekey: one from before was replaced.
+        let is_replaced =
+            |kem: &KemPrekey<'_>| kem.kind() == KemPrekeyKind::LastResort && kem.id() < signed.id;
+        let is_kem_stale = bundle.kem().is_some_and(|kem| is_old(kem.created_at()) || is_replaced(kem));
+        if signed.id < self.newest_prekey || is_old(signed.created_at) || is_kem_stale {
             return Err(X3dhError::Stale);
         }
         let greatest = self.accepted_generation.max(self.sent_generation);
@@ -247,7 +254,7 @@ impl<A: Aead, const SKIP: usize> Peer<A, SKIP> {
             generation,
             psk: self.psk.as_ref(),
         };
-        let session = x3dh::initiate(&parameters, bundle, None, rng)?;
+        let session = x3dh::initiate(&parameters, bundle, rng)?;
         self.sent_generation = generation;
         self.newest_prekey = signed.id;
         self.sessions.install(session, context.identity.device_id(), &self.device_id, context.now);
@@ -344,11 +351,18 @@ impl<A: Aead, const SKIP: usize> Peer<A, SKIP> {
             Some(id) => Some(prekeys.one_time_secret(id).ok_or(RatchetError::Unopened)?),
             None => None,
         };
-        let mut candidate: Session<A, SKIP> = x3dh::respond(&parameters, prelude, signed, one_time, None)
-            .map_err(|_| RatchetError::Unopened)?;
+        let kem = match prelude.kem_key {
+            Some(id) => Some(prekeys.kem_secret(id).ok_or(RatchetError::Unopened)?),
+            None => None,
+        };
+        let mut candidate: Session<A, SKIP> =
+            x3dh::respond(&parameters, prelude, signed, one_time, kem).map_err(|_| RatchetError::Unopened)?;
         let opened = candidate.decrypt(header_blob, ciphertext, out)?;
         if let Some(id) = prelude.one_time_prekey {
             prekeys.consume_one_time(id);
+        }
+        if let Some(id) = prelude.kem_key {
+            prekeys.consume_kem(id);
         }
         self.accepted_generation = prelude.generation;
         self.sessions.install(candidate, context.identity.device_id(), &self.device_id, context.now);

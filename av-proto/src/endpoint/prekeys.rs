@@ -1,6 +1,6 @@
 //! This device's prekeys at the relay, and sessions that begin with a peer's (`PROTOCOL.md` sections 5 and 6).
 
-use av_wire::bundle::{Bundle, SignedPrekey};
+use av_wire::bundle::{Bundle, KEM_RECORD, SignedKemPrekey, SignedPrekey};
 use av_wire::frame::ToRelay;
 use av_wire::{DeviceId, List};
 use heapless::Vec;
@@ -16,7 +16,7 @@ use super::peer::Context;
 use super::slot::Slot;
 use crate::Now;
 use crate::crypto::Aead;
-use crate::limits::ONE_TIME_PREKEYS;
+use crate::limits::{KEM_PREKEYS_PUBLISHED, ONE_TIME_PREKEYS};
 
 impl<A, const PEERS: usize, const SKIP: usize, const OUTBOX: usize, const INBOX: usize, const BODY: usize>
     Endpoint<A, PEERS, SKIP, OUTBOX, INBOX, BODY>
@@ -47,9 +47,16 @@ where
         prekeys
             .for_each_unpublished(&device.identity, |prekey| has_room &= signed.push(prekey).is_ok())
             .ok()?;
+        let mut room = [[0; KEM_RECORD]; KEM_PREKEYS_PUBLISHED];
+        let mut kem = Vec::<SignedKemPrekey<'_>, KEM_PREKEYS_PUBLISHED>::new();
+        prekeys
+            .for_each_unpublished_kem(&device.identity, &mut room, |prekey| {
+                has_room &= kem.push(prekey).is_ok();
+            })
+            .ok()?;
         debug_assert!(has_room, "there is room for all that a device keeps");
-        av_wire::encode(&ToRelay::PublishPrekeys { request, prekeys: List::new(&signed) }, &mut self.scratch)
-            .ok()
+        let (prekeys, kem_prekeys) = (List::new(&signed), List::new(&kem));
+        av_wire::encode(&ToRelay::PublishPrekeys { request, prekeys, kem_prekeys }, &mut self.scratch).ok()
     }
 
     /// Whether an answer was to the prekeys under way. A relay that refuses them gets them on the next connection.
@@ -89,7 +96,13 @@ where
 
     /// Prekeys came. Nothing of them is used before their signatures have verified under the keys that this device
     /// knows the peer by; the chain beside them tells it nothing new.
-    pub(super) fn bundle_came(&mut self, now: Now, rng: &mut dyn CryptoRng, request: u32, bundle: &Bundle) {
+    pub(super) fn bundle_came(
+        &mut self,
+        now: Now,
+        rng: &mut dyn CryptoRng,
+        request: u32,
+        bundle: &Bundle<'_>,
+    ) {
         let Some(CallAbout::FetchBundle(peer)) = self.call_about(request) else { return };
         self.end_call(request);
         let event = match self.begin_session(now, rng, &peer, bundle) {
@@ -105,7 +118,7 @@ where
         now: Now,
         rng: &mut dyn CryptoRng,
         peer: &DeviceId,
-        bundle: &Bundle,
+        bundle: &Bundle<'_>,
     ) -> Option<bool> {
         // The hello has to go out in the same commit.
         self.outbox.iter().find(|slot| slot.is_empty())?;

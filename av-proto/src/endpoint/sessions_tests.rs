@@ -6,7 +6,7 @@ use crate::crypto::XChaCha20Poly1305;
 use crate::keys::{Identity, Prekeys};
 use crate::limits::LOSER_LIFETIME;
 use crate::ratchet::{HeaderBlob, PendingKem, RatchetError, Session};
-use crate::test_support::{TENANT, bundle, identity, rng};
+use crate::test_support::{TENANT, WITHOUT_KEM, bundle, identity, rng};
 use crate::x3dh::{Parameters, initiate, respond};
 
 type Small = Sessions<XChaCha20Poly1305, 16>;
@@ -36,11 +36,11 @@ impl Pair {
     ) -> (Session<XChaCha20Poly1305, 16>, Session<XChaCha20Poly1305, 16>) {
         self.seed += 10;
         let (a, b) = if we_begin { (&self.own, &self.peer) } else { (&self.peer, &self.own) };
-        let prekeys = Prekeys::<1>::generate(&mut rng(self.seed), 0);
+        let prekeys = Prekeys::<1>::generate(&mut rng(self.seed), WITHOUT_KEM, 0);
         let parameters =
             |identity, peer| Parameters { tenant: &TENANT, identity, peer, generation, psk: None };
         let mut begun: Session<_, 16> =
-            initiate(&parameters(a, b.public()), &bundle(&prekeys, b), None, &mut rng(self.seed + 1))
+            initiate(&parameters(a, b.public()), &bundle(&prekeys, b), &mut rng(self.seed + 1))
                 .expect("initiates");
         let first = sealed(&mut begun, b"first");
         let prelude = HeaderBlob::parse(&first.0).expect("parses").prelude.expect("has one");

@@ -1,6 +1,6 @@
 //! The inviting owner's side (`PROTOCOL.md` sections 3 and 4.2).
 
-use av_wire::bundle::{Bundle, VerifiedBundle};
+use av_wire::bundle::{Bundle, KeptBundle, VerifiedBundle};
 use av_wire::cert::DeviceCert;
 use av_wire::chain::Chain;
 use av_wire::enroll::{EnrollRequest, EnrollTranscript};
@@ -15,6 +15,7 @@ use super::root::sign_cert;
 use crate::crypto::CryptoError;
 use crate::invite::{InviteKeys, InviteText, NAME_MAX, PLATFORM_MAX};
 use crate::keys::{Identity, Secret};
+use crate::limits::KEM_PREKEYS_IN_BUNDLE;
 use crate::record::codec::{CodecError, Writer};
 
 /// An invite that this device made. The token itself is not kept, only the keys derived from it.
@@ -45,7 +46,7 @@ pub enum InviteState {
 pub struct VerifiedRequest {
     device: DevicePublic,
     transcript: EnrollTranscript,
-    bundle: VerifiedBundle,
+    bundle: KeptBundle<KEM_PREKEYS_IN_BUNDLE>,
     name: String<NAME_MAX>,
     platform: String<PLATFORM_MAX>,
 }
@@ -82,8 +83,8 @@ impl VerifiedRequest {
     }
 
     /// Its prekeys.
-    pub const fn bundle(&self) -> &VerifiedBundle {
-        &self.bundle
+    pub fn bundle(&self) -> VerifiedBundle<'_> {
+        self.bundle.as_verified()
     }
 
     /// The name it proposes, at most 40 bytes of plain text.
@@ -172,7 +173,7 @@ impl Invite {
         if !self.keys.verify_enroll_tag(&transcript, &request.tag) || device.role != self.role {
             return None;
         }
-        let bundle = Bundle::decode(request.bundle).ok()?.verify(&device).ok()?;
+        let bundle = Bundle::decode(request.bundle).ok()?.verify(&device).ok()?.keep();
         let (name, platform) = self.keys.open_name(request.sealed_name).ok()?;
         Some(VerifiedRequest { device, transcript, bundle, name, platform })
     }

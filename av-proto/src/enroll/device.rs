@@ -19,12 +19,13 @@ use super::statement::OwnerSerials;
 use crate::crypto::CryptoError;
 use crate::invite::{InviteKeys, InviteText};
 use crate::keys::{Identity, Secret};
+use crate::limits::OWN_BUNDLE;
 use crate::record::codec::{CodecError, ReadRecord, Writer};
 
 /// An enrollment request that is out, the identical bytes every time it is sent again.
 pub struct Requested {
     keys: InviteKeys,
-    bundle: Vec<u8, { Bundle::MAX_LEN }>,
+    bundle: Vec<u8, OWN_BUNDLE>,
     sealed_name: [u8; SEALED_NAME],
     pop: Signature,
     tag: [u8; 32],
@@ -105,7 +106,7 @@ impl core::error::Error for GrantError {}
 impl Requested {
     /// Bytes of the largest encoding in a record.
     pub const MAX_LEN: usize =
-        InviteKeys::LEN + 2 + Bundle::MAX_LEN + SEALED_NAME + 64 + 32 + 32 + 32 + 1 + DeviceId::LEN;
+        InviteKeys::LEN + 2 + OWN_BUNDLE + SEALED_NAME + 64 + 32 + 32 + 32 + 1 + DeviceId::LEN;
 
     /// Makes the request; the invite's token can be wiped afterwards.
     ///
@@ -122,14 +123,14 @@ impl Requested {
         rng: &mut dyn CryptoRng,
         invite: &InviteText,
         identity: &Identity,
-        bundle: &Bundle,
+        bundle: &Bundle<'_>,
         name: &str,
         platform: &str,
         link_key: [u8; 32],
         inviter: Option<DeviceId>,
     ) -> Result<Self, CryptoError> {
         let keys = InviteKeys::derive(invite);
-        let mut buffer = [0; Bundle::MAX_LEN];
+        let mut buffer = [0; OWN_BUNDLE];
         let bundle = bundle.encode(&mut buffer).map_err(|_| CryptoError)?;
         let bundle = Vec::from_slice(bundle).map_err(|_| CryptoError)?;
         let sealed_name = keys.seal_name(rng, name, platform)?;

@@ -2,6 +2,7 @@
 //! (`PROTOCOL.md` sections 2 and 5).
 
 mod identity;
+mod kem_prekey;
 mod prekey;
 
 #[cfg(test)]

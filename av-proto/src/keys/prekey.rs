@@ -1,22 +1,25 @@
 //! The secrets of a device's prekeys (`PROTOCOL.md` section 5).
 
-use av_wire::bundle::{Bundle, Prekey, PrekeyKind, SignedPrekey};
+use av_wire::Suites;
+use av_wire::bundle::{Bundle, KEM_RECORD, KemPrekeyKind, Prekey, PrekeyKind, SignedKemPrekey, SignedPrekey};
 use av_wire::labels::SignaturePurpose;
 use av_wire::layout::Reader;
 use rand_core::CryptoRng;
 
 use super::Identity;
+use super::kem_prekey::KemPrekeys;
 use crate::Now;
-use crate::crypto::{AgreementSecret, CryptoError};
+use crate::crypto::{AgreementSecret, CryptoError, KemSecret};
 use crate::limits::{PREKEY_RECKONING, PREKEY_ROTATION};
 use crate::record::codec::{CodecError, ReadRecord, Writer};
 
-/// One signed prekey, the one before it, and up to `ONE_TIME` one-time prekeys. Ids count up from 1 over all kinds
-/// and are never used again.
+/// One signed prekey, the one before it, and up to `ONE_TIME` one-time prekeys; with a KEM, the same of its keys. Ids
+/// count up from 1 over all kinds and are never used again.
 pub struct Prekeys<const ONE_TIME: usize> {
     current: SecretPrekey,
     previous: Option<SecretPrekey>,
     one_time: [Option<SecretPrekey>; ONE_TIME],
+    kem: KemPrekeys,
     next_id: u32,
     /// The greatest id that the relay has confirmed.
     published: u32,
@@ -102,30 +105,41 @@ impl SecretPrekey {
 
 impl<const ONE_TIME: usize> Prekeys<ONE_TIME> {
     /// Bytes of the largest encoding in a record.
-    pub const MAX_LEN: usize = 4 + 4 + 8 + 8 + (1 + ONE_TIME) * (1 + SecretPrekey::LEN) + SecretPrekey::LEN;
+    pub const MAX_LEN: usize =
+        4 + 4 + 8 + 8 + (1 + ONE_TIME) * (1 + SecretPrekey::LEN) + SecretPrekey::LEN + KemPrekeys::MAX_LEN;
 
-    /// One signed prekey and one one-time prekey, as an enrollment shows them. `created_at` is in seconds since
-    /// 1970, 0 without a clock.
-    pub fn generate(rng: &mut dyn CryptoRng, created_at: u64) -> Self {
+    /// One signed prekey, one one-time prekey and, if one of `suites` has a KEM, a last-resort KEM prekey, as an
+    /// enrollment shows them. `created_at` is in seconds since 1970, 0 without a clock.
+    pub fn generate(rng: &mut dyn CryptoRng, suites: Suites, created_at: u64) -> Self {
         const { assert!(ONE_TIME >= 1, "an enrollment shows a one-time prekey") }
         let current = SecretPrekey::generate(rng, 1, 1, created_at);
         let mut one_time = [const { None }; ONE_TIME];
         if let Some(slot) = one_time.first_mut() {
             *slot = Some(SecretPrekey::generate(rng, 2, 1, created_at));
         }
-        // These two go to the relay with the enrollment.
-        Self { current, previous: None, one_time, next_id: 3, published: 2, age: Age::new(created_at) }
+        let mut kem = KemPrekeys::NONE;
+        let has_kem = suites.has_kem() && kem.add(rng, KemPrekeyKind::LastResort, 3, 1, created_at);
+        // These go to the relay with the enrollment.
+        let published = if has_kem { 3 } else { 2 };
+        let age = Age::new(created_at);
+        Self { current, previous: None, one_time, kem, next_id: published + 1, published, age }
     }
 
-    /// The current signed prekey and the one-time prekey with the least id, signed.
+    /// The current signed prekey, the one-time prekey with the least id and the current last-resort KEM prekey, signed.
+    /// `room` is where the KEM prekey's record is written; a device without needs none.
     ///
     /// # Errors
-    /// [`CryptoError`], which no prekey causes.
-    pub fn bundle(&self, identity: &Identity) -> Result<Bundle, CryptoError> {
+    /// [`CryptoError`] for too little room.
+    pub fn bundle<'b>(
+        &self,
+        identity: &Identity,
+        room: &'b mut [[u8; KEM_RECORD]],
+    ) -> Result<Bundle<'b>, CryptoError> {
         let one_time = self.one_time.iter().flatten().min_by_key(|prekey| prekey.id);
         Ok(Bundle {
             signed: self.current.sign(PrekeyKind::Signed, identity)?,
             one_time: one_time.map(|prekey| prekey.sign(PrekeyKind::OneTime, identity)).transpose()?,
+            kem: self.kem.sign_last_resort(identity, room)?,
         })
     }
 
@@ -140,14 +154,25 @@ impl<const ONE_TIME: usize> Prekeys<ONE_TIME> {
         self.one_time.iter().flatten().find(|prekey| prekey.id == id).map(|prekey| &prekey.secret)
     }
 
+    /// The KEM prekey with this id, if it is a one-time one that was not consumed, the last-resort one or the one
+    /// before.
+    pub fn kem_secret(&self, id: u32) -> Option<&KemSecret> {
+        self.kem.secret(id)
+    }
+
+    /// Wipes the KEM prekey with this id if it is a one-time one.
+    pub fn consume_kem(&mut self, id: u32) {
+        self.kem.consume(id);
+    }
+
     /// Wipes the one-time prekey with this id; whether there was one.
     pub fn consume_one_time(&mut self, id: u32) -> bool {
         self.wipe_one_time(|prekey| prekey.id == id)
     }
 
-    /// Number of one-time prekeys that were not consumed.
+    /// Number of one-time prekeys, those of the KEM among them, that were not consumed.
     pub fn one_time_len(&self) -> usize {
-        self.one_time.iter().flatten().count()
+        self.one_time.iter().flatten().count() + self.kem.one_time_len()
     }
 
     /// Makes another one-time prekey and returns it signed, to be published; `None` when all places are taken or
@@ -173,6 +198,18 @@ impl<const ONE_TIME: usize> Prekeys<ONE_TIME> {
         Ok(Some(signed))
     }
 
+    /// Makes another one-time KEM prekey; whether one was wanted.
+    fn add_one_time_kem(&mut self, rng: &mut dyn CryptoRng, created_at: u64) -> bool {
+        let Some(following) = self.next_id.checked_add(1).filter(|_| self.kem.wants_one_time()) else {
+            return false;
+        };
+        let is_added = self.kem.add(rng, KemPrekeyKind::OneTime, self.next_id, self.current.id, created_at);
+        if is_added {
+            self.next_id = following;
+        }
+        is_added
+    }
+
     /// Does what time and use have made due: rotates the signed prekey weekly, and fills the free places for one-time
     /// prekeys. Whether anything changed that has to be stored.
     ///
@@ -192,6 +229,9 @@ impl<const ONE_TIME: usize> Prekeys<ONE_TIME> {
         while self.add_one_time(rng, identity, now.wall)?.is_some() {
             changed = true;
         }
+        while self.add_one_time_kem(rng, now.wall) {
+            changed = true;
+        }
         Ok(changed)
     }
 
@@ -199,6 +239,7 @@ impl<const ONE_TIME: usize> Prekeys<ONE_TIME> {
     /// the rest goes to it again.
     pub fn publish_anew(&mut self) {
         self.wipe_one_time(|_| true);
+        self.kem.wipe_one_time();
         self.published = 0;
     }
 
@@ -229,16 +270,37 @@ impl<const ONE_TIME: usize> Prekeys<ONE_TIME> {
         Ok(())
     }
 
-    /// Makes a new signed prekey. The current one is kept for messages on their way; the one before it is wiped, and
+    /// The same of the KEM prekeys: the current last-resort one, and every one-time one that the relay has not
+    /// confirmed. Their records are written into `room`.
+    ///
+    /// # Errors
+    /// [`CryptoError`] for too little room.
+    pub fn for_each_unpublished_kem<'b>(
+        &self,
+        identity: &Identity,
+        room: &'b mut [[u8; KEM_RECORD]],
+        each: impl FnMut(SignedKemPrekey<'b>),
+    ) -> Result<(), CryptoError> {
+        self.kem.for_each_unpublished(identity, self.published, room, each)
+    }
+
+    /// Makes a new signed prekey, and a new last-resort KEM prekey with it. The current one is kept for messages on their way; the one before it is wiped, and
     /// with it the one-time prekeys made under it. `false`, and nothing changed, when the ids are used up.
     pub fn rotate(&mut self, rng: &mut dyn CryptoRng, created_at: u64) -> bool {
-        let Some(following) = self.next_id.checked_add(1) else {
+        let Some(kem_id) = self.next_id.checked_add(1) else {
+            return false;
+        };
+        let Some(following) = kem_id.checked_add(self.kem.is_in_use().into()) else {
             return false;
         };
         let next = SecretPrekey::generate(rng, self.next_id, self.next_id, created_at);
         let replaced = SecretPrekey { secret: self.current.secret.duplicate(), ..self.current };
         if let Some(expired) = self.previous.as_ref().map(|prekey| prekey.id) {
             self.wipe_one_time(|prekey| prekey.signed_id == expired);
+            self.kem.expire(expired);
+        }
+        if self.kem.is_in_use() {
+            self.kem.add(rng, KemPrekeyKind::LastResort, kem_id, next.id, created_at);
         }
         self.previous = Some(replaced);
         self.current = next;
@@ -267,7 +329,7 @@ impl<const ONE_TIME: usize> Prekeys<ONE_TIME> {
             writer.flag(prekey.is_some())?;
             prekey.as_ref().map_or(Ok(()), |prekey| prekey.write(writer))?;
         }
-        Ok(())
+        self.kem.write(writer)
     }
 
     pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, CodecError> {
@@ -282,10 +344,12 @@ impl<const ONE_TIME: usize> Prekeys<ONE_TIME> {
         for slot in &mut one_time {
             *slot = optional(reader)?;
         }
-        let mut ids = core::iter::once(&current).chain(&previous).chain(one_time.iter().flatten());
-        if published >= next_id || ids.any(|prekey| prekey.id >= next_id) {
+        let kem = KemPrekeys::read(reader)?;
+        let x25519 = core::iter::once(&current).chain(&previous).chain(one_time.iter().flatten());
+        let is_given_out = x25519.map(|prekey| prekey.id).chain(kem.ids()).all(|id| id < next_id);
+        if published >= next_id || !is_given_out {
             return Err(CodecError);
         }
-        Ok(Self { current, previous, one_time, next_id, published, age })
+        Ok(Self { current, previous, one_time, kem, next_id, published, age })
     }
 }

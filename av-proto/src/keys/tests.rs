@@ -1,11 +1,12 @@
-use av_wire::bundle::{Prekey, PrekeyKind};
+use av_wire::bundle::{KEM_RECORD, Prekey, PrekeyKind};
 use av_wire::layout::Reader;
 use av_wire::{Role, Suite};
 use sha2::{Digest, Sha512};
 
 use super::{Identity, Prekeys};
+use crate::Now;
 use crate::crypto::{AgreementSecret, Secret, XChaCha20Poly1305};
-use crate::test_support::{bundle, identity, rng, written};
+use crate::test_support::{WITHOUT_KEM, bundle, identity, rng, written};
 
 fn stored(identity: &Identity) -> std::vec::Vec<u8> {
     written(Identity::LEN, |writer| identity.write(writer))
@@ -59,7 +60,7 @@ fn an_identity_survives_its_record_and_a_mixed_record_is_refused() {
 #[test]
 fn a_bundle_shows_the_signed_prekey_and_the_least_one_time_prekey() {
     let owner = identity::<XChaCha20Poly1305>(1, Role::Agent);
-    let mut prekeys = Prekeys::<3>::generate(&mut rng(2), 77);
+    let mut prekeys = Prekeys::<3>::generate(&mut rng(2), WITHOUT_KEM, 77);
     prekeys.add_one_time(&mut rng(3), &owner, 78).expect("signs").expect("there is room");
     let shown = bundle(&prekeys, &owner);
     assert_eq!(
@@ -71,16 +72,16 @@ fn a_bundle_shows_the_signed_prekey_and_the_least_one_time_prekey() {
     assert_eq!(shown.signed().key, *prekeys.signed_secret(1).expect("kept").public());
     assert_eq!(one_time.key, *prekeys.one_time_secret(2).expect("kept").public());
     // The identical bytes again: an enrollment is repeated after a crash.
-    assert_eq!(prekeys.bundle(&owner), prekeys.bundle(&owner));
+    assert_eq!(prekeys.bundle(&owner, &mut []), prekeys.bundle(&owner, &mut []));
     // Nobody else's device signed them.
     let other = identity::<XChaCha20Poly1305>(9, Role::Agent);
-    assert!(prekeys.bundle(&owner).expect("signs").verify(other.public()).is_err());
+    assert!(prekeys.bundle(&owner, &mut []).expect("signs").verify(other.public()).is_err());
 }
 
 #[test]
 fn a_one_time_prekey_is_consumed_once_and_its_id_never_comes_back() {
     let owner = identity::<XChaCha20Poly1305>(1, Role::Agent);
-    let mut prekeys = Prekeys::<2>::generate(&mut rng(2), 0);
+    let mut prekeys = Prekeys::<2>::generate(&mut rng(2), WITHOUT_KEM, 0);
     let mut seen = std::vec![2];
     assert!(prekeys.consume_one_time(2));
     assert!(!prekeys.consume_one_time(2));
@@ -99,7 +100,7 @@ fn a_one_time_prekey_is_consumed_once_and_its_id_never_comes_back() {
 #[test]
 fn no_more_one_time_prekeys_than_there_is_room_for() {
     let owner = identity::<XChaCha20Poly1305>(1, Role::Agent);
-    let mut prekeys = Prekeys::<2>::generate(&mut rng(2), 0);
+    let mut prekeys = Prekeys::<2>::generate(&mut rng(2), WITHOUT_KEM, 0);
     assert!(prekeys.add_one_time(&mut rng(3), &owner, 0).expect("signs").is_some());
     let before = written(Prekeys::<2>::MAX_LEN, |writer| prekeys.write(writer));
     assert!(prekeys.add_one_time(&mut rng(3), &owner, 0).expect("signs").is_none());
@@ -110,7 +111,7 @@ fn no_more_one_time_prekeys_than_there_is_room_for() {
 #[test]
 fn the_signed_prekey_before_is_kept_for_one_rotation_and_its_one_time_keys_die_with_it() {
     let owner = identity::<XChaCha20Poly1305>(1, Role::Agent);
-    let mut prekeys = Prekeys::<3>::generate(&mut rng(2), 0);
+    let mut prekeys = Prekeys::<3>::generate(&mut rng(2), WITHOUT_KEM, 0);
     let first = *prekeys.signed_secret(1).expect("kept").public();
     assert!(prekeys.rotate(&mut rng(3), 1));
     assert_eq!(*prekeys.signed_secret(1).expect("in its grace").public(), first);
@@ -127,15 +128,21 @@ fn the_signed_prekey_before_is_kept_for_one_rotation_and_its_one_time_keys_die_w
 
 #[test]
 fn prekeys_survive_their_record() {
-    let owner = identity::<XChaCha20Poly1305>(1, Role::Agent);
-    let mut prekeys = Prekeys::<3>::generate(&mut rng(2), 5);
+    let suites = WITHOUT_KEM.and(Suite::XChaCha20Poly1305MlKem768);
+    let owner = Identity::generate(&mut rng(1), Role::Agent, suites, 8_192);
+    let mut prekeys = Prekeys::<3>::generate(&mut rng(2), suites, 5);
+    let bundle = |prekeys: &Prekeys<3>| {
+        let mut room = [[0; KEM_RECORD]; 1];
+        let bundle = prekeys.bundle(&owner, &mut room).expect("signs");
+        bundle.verify(owner.public()).expect("its own signatures").keep::<1>()
+    };
     for round in 0..3 {
         let bytes = written(Prekeys::<3>::MAX_LEN, |writer| prekeys.write(writer));
         let mut reader = Reader::new(&bytes);
         let read = Prekeys::<3>::read(&mut reader).expect("reads");
         assert!(reader.end().is_ok());
         assert_eq!(written(Prekeys::<3>::MAX_LEN, |writer| read.write(writer)), bytes);
-        assert_eq!(read.bundle(&owner), prekeys.bundle(&owner));
+        assert_eq!(bundle(&read), bundle(&prekeys));
         for len in 0..bytes.len() {
             assert!(Prekeys::<3>::read(&mut Reader::new(&bytes[..len])).is_err());
         }
@@ -144,13 +151,15 @@ fn prekeys_survive_their_record() {
     }
     prekeys.add_one_time(&mut rng(30), &owner, 0).expect("signs");
     prekeys.add_one_time(&mut rng(31), &owner, 0).expect("signs");
+    let now = Now { uptime: 0, wall: 0 };
+    assert_eq!(prekeys.maintain(now, &mut rng(32), &owner), Ok(true), "one-time KEM prekeys");
     assert_eq!(written(Prekeys::<3>::MAX_LEN, |writer| prekeys.write(writer)).len(), Prekeys::<3>::MAX_LEN);
 }
 
 /// An id at or above the counter would be given out a second time.
 #[test]
 fn a_record_whose_counter_lags_is_refused() {
-    let prekeys = Prekeys::<1>::generate(&mut rng(2), 5);
+    let prekeys = Prekeys::<1>::generate(&mut rng(2), WITHOUT_KEM, 5);
     let mut bytes = written(Prekeys::<1>::MAX_LEN, |writer| prekeys.write(writer));
     bytes[..4].copy_from_slice(&2_u32.to_be_bytes());
     assert!(Prekeys::<1>::read(&mut Reader::new(&bytes)).is_err());
@@ -159,7 +168,7 @@ fn a_record_whose_counter_lags_is_refused() {
 #[test]
 fn ids_that_are_used_up_are_not_used_again() {
     let owner = identity::<XChaCha20Poly1305>(1, Role::Agent);
-    let mut prekeys = Prekeys::<2>::generate(&mut rng(2), 5);
+    let mut prekeys = Prekeys::<2>::generate(&mut rng(2), WITHOUT_KEM, 5);
     let mut bytes = written(Prekeys::<2>::MAX_LEN, |writer| prekeys.write(writer));
     bytes[..4].copy_from_slice(&u32::MAX.to_be_bytes());
     prekeys = Prekeys::read(&mut Reader::new(&bytes)).expect("reads");

@@ -23,7 +23,7 @@ use chacha20::ChaCha20Rng;
 use super::{HeaderBlob, RatchetError, Session};
 use crate::crypto::{Aead, CryptoError, Secret, XChaCha20Poly1305};
 use crate::keys::Prekeys;
-use crate::test_support::{TENANT, bundle, identity, rng, written};
+use crate::test_support::{TENANT, WITHOUT_KEM, bundle, identity, rng, written};
 use crate::x3dh::{Parameters, initiate, respond};
 
 /// What an initiator says of itself while its prelude is pending: here an id, in life an id or a chain.
@@ -120,11 +120,11 @@ fn confirmed<A: Aead, const SKIP: usize>(seed: u64) -> (Party<A, SKIP>, Party<A,
 /// Initiator, responder, and the first message, which the responder has not opened.
 fn unopened_pair<A: Aead, const SKIP: usize>(seed: u64) -> (Party<A, SKIP>, Party<A, SKIP>, Message) {
     let (owner, agent) = (identity::<A>(seed, Role::Owner), identity::<A>(seed + 1, Role::Agent));
-    let prekeys = Prekeys::<1>::generate(&mut rng(seed + 2), 0);
+    let prekeys = Prekeys::<1>::generate(&mut rng(seed + 2), WITHOUT_KEM, 0);
     let parameters =
         |identity, peer| Parameters { tenant: &TENANT, identity, peer, generation: 1, psk: None };
     let bundle = bundle(&prekeys, &agent);
-    let session = initiate(&parameters(&owner, agent.public()), &bundle, None, &mut rng(seed + 3));
+    let session = initiate(&parameters(&owner, agent.public()), &bundle, &mut rng(seed + 3));
     let mut a = Party { session: session.expect("initiates"), rng: rng(seed + 4) };
     let first = a.send(b"first");
     let prelude =

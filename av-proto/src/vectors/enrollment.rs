@@ -14,7 +14,7 @@ use super::{Draws, check, hex, refused_bytes};
 use crate::crypto::XChaCha20Poly1305;
 use crate::enroll::{Claim, Granted, Invite, RecoveryKey, Requested, certify, write_grant};
 use crate::keys::{Identity, Prekeys};
-use crate::test_support::identity;
+use crate::test_support::{WITHOUT_KEM, identity};
 
 const ORIGIN: &str = "wss://relay.example.org:8443";
 const LINK_KEY: [u8; 32] = [0x42; 32];
@@ -33,9 +33,9 @@ fn an_enrollment_has_its_vectors() {
 
     let (mut invite, text) = Invite::create(&mut draws, Role::Agent, NOW + 600);
     let token = draws.only();
-    let prekeys: Prekeys<8> = Prekeys::generate(&mut draws, NOW);
+    let prekeys: Prekeys<8> = Prekeys::generate(&mut draws, WITHOUT_KEM, NOW);
     let prekey_secrets: Vec<_> = draws.take().iter().map(|secret| hex(secret)).collect();
-    let bundle = prekeys.bundle(&agent).expect("signs");
+    let bundle = prekeys.bundle(&agent, &mut []).expect("signs");
     let requested = Requested::new(&mut draws, &text, &agent, &bundle, "greenhouse", "esp32", LINK_KEY, None)
         .expect("requests");
     let name_nonce = draws.only();

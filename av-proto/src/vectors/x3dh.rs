@@ -64,6 +64,7 @@ pub(super) fn handshake<A: Aead>(variant: Variant) -> Handshake<A> {
     let bundle = Bundle {
         signed: signed(&b, PrekeyKind::Signed, SIGNED_ID, &signed_secret),
         one_time: one_time_secret.as_ref().map(|secret| signed(&b, PrekeyKind::OneTime, ONE_TIME_ID, secret)),
+        kem: None,
     };
     let mut bundle_bytes = vec![0; Bundle::MAX_LEN];
     let bundle_bytes = hex(bundle.encode(&mut bundle_bytes).expect("encodes"));
@@ -79,7 +80,7 @@ pub(super) fn handshake<A: Aead>(variant: Variant) -> Handshake<A> {
         psk: psk.as_ref(),
     };
     let mut initiator: Session<A, 16> =
-        initiate(&parameters(&a, b.public()), &bundle, None, &mut initiator_draws).expect("initiates");
+        initiate(&parameters(&a, b.public()), &bundle, &mut initiator_draws).expect("initiates");
     let drawn = initiator_draws.take();
     let ephemeral = AgreementSecret::from_bytes(&Secret::new(drawn[0].clone().try_into().expect("32 bytes")));
     let initiator_id = a.device_id().as_bytes().to_vec();

@@ -1,6 +1,6 @@
 //! Who begins.
 
-use av_wire::bundle::{KemPrekey, VerifiedBundle};
+use av_wire::bundle::VerifiedBundle;
 use rand_core::CryptoRng;
 
 use super::{Agreed, Agreements, Encapsulation, KeyOffer, Parameters, Transcript, session_keys};
@@ -8,8 +8,7 @@ use crate::crypto::{Aead, AgreementSecret, encapsulate};
 use crate::error::X3dhError;
 use crate::ratchet::{PendingKem, PendingPrelude, Session};
 
-/// A session with the device whose verified bundle this is. `kem` is its verified KEM prekey, which suites without a
-/// KEM do not look at.
+/// A session with the device whose verified bundle this is. Suites without a KEM do not look at its KEM prekey.
 ///
 /// Its messages carry the prelude until one of the responder's opens.
 ///
@@ -18,12 +17,11 @@ use crate::ratchet::{PendingKem, PendingPrelude, Session};
 /// offers a key of small order.
 pub fn initiate<A: Aead, const SKIP: usize>(
     parameters: &Parameters<'_>,
-    bundle: &VerifiedBundle,
-    kem: Option<&KemPrekey<'_>>,
+    bundle: &VerifiedBundle<'_>,
     rng: &mut dyn CryptoRng,
 ) -> Result<Session<A, SKIP>, X3dhError> {
     let suite = parameters.choose(A::SUITE)?;
-    let kem = match (suite.has_kem(), kem) {
+    let kem = match (suite.has_kem(), bundle.kem()) {
         (true, None) => return Err(X3dhError::Bundle),
         (true, Some(prekey)) => Some((prekey, encapsulate(prekey.key(), rng)?)),
         (false, _) => None,

@@ -12,7 +12,7 @@ use crate::crypto::{AgreementSecret, Secret, XChaCha20Poly1305, hkdf};
 use crate::error::{RatchetError, X3dhError};
 use crate::keys::{Identity, Prekeys};
 use crate::ratchet::{HeaderBlob, Session};
-use crate::test_support::{TENANT, bundle, identity, rng, written};
+use crate::test_support::{TENANT, WITHOUT_KEM, bundle, identity, rng, written};
 
 type Small = Session<XChaCha20Poly1305, 16>;
 
@@ -30,7 +30,7 @@ impl Scene {
         Self {
             a: identity::<XChaCha20Poly1305>(1, Role::Owner),
             b: identity::<XChaCha20Poly1305>(2, Role::Agent),
-            prekeys: Prekeys::generate(&mut rng(3), 0),
+            prekeys: Prekeys::generate(&mut rng(3), WITHOUT_KEM, 0),
             psk: Secret::random(&mut rng(4)),
         }
     }
@@ -41,11 +41,11 @@ impl Scene {
     }
 
     fn initiate(&self, mode: u8, bundle: &VerifiedBundle) -> Small {
-        initiate(&self.of(&self.a, &self.b, mode), bundle, None, &mut rng(5)).expect("initiates")
+        initiate(&self.of(&self.a, &self.b, mode), bundle, &mut rng(5)).expect("initiates")
     }
 
     fn bundle(&self, with_one_time: bool) -> VerifiedBundle {
-        let mut bundle = self.prekeys.bundle(&self.b).expect("signs");
+        let mut bundle = self.prekeys.bundle(&self.b, &mut []).expect("signs");
         bundle.one_time = bundle.one_time.filter(|_| with_one_time);
         bundle.verify(self.b.public()).expect("verifies")
     }
@@ -269,7 +269,7 @@ fn contradictions_are_refused_before_any_agreement() {
     let foreign = DevicePublic { suites: Suite::Aes256Gcm.alone(), ..*scene.a.public() };
     let no_suite = Parameters { peer: &foreign, ..parameters() };
     assert_eq!(refusal(&no_suite, &genuine, one_time), Some(X3dhError::Suite));
-    let initiated = initiate::<XChaCha20Poly1305, 16>(&no_suite, &scene.bundle(true), None, &mut rng(5));
+    let initiated = initiate::<XChaCha20Poly1305, 16>(&no_suite, &scene.bundle(true), &mut rng(5));
     assert_eq!(initiated.err(), Some(X3dhError::Suite));
     assert_eq!(crate::crypto::agreements_on_this_thread(), before);
 }
@@ -294,14 +294,13 @@ fn keys_of_small_order_are_refused_at_every_agreement() {
     for key in low {
         let peer = DevicePublic { agreement_key: key, ..*scene.b.public() };
         let parameters = Parameters { peer: &peer, ..scene.of(&scene.a, &scene.b, 0) };
-        let initiated =
-            initiate::<XChaCha20Poly1305, 16>(&parameters, &scene.bundle(true), None, &mut rng(5));
+        let initiated = initiate::<XChaCha20Poly1305, 16>(&parameters, &scene.bundle(true), &mut rng(5));
         assert_eq!(initiated.err(), Some(X3dhError::Agreement), "the responder's agreement key");
 
         for kind in [PrekeyKind::Signed, PrekeyKind::OneTime] {
             let bundle = with_key(&scene, kind, key);
             let initiated: Result<Small, _> =
-                initiate(&scene.of(&scene.a, &scene.b, 0), &bundle, None, &mut rng(5));
+                initiate(&scene.of(&scene.a, &scene.b, 0), &bundle, &mut rng(5));
             assert_eq!(initiated.err(), Some(X3dhError::Agreement), "{kind:?}");
         }
 
@@ -319,7 +318,7 @@ fn keys_of_small_order_are_refused_at_every_agreement() {
 
 /// A bundle that its device signed with this key in it.
 fn with_key(scene: &Scene, kind: PrekeyKind, key: [u8; 32]) -> VerifiedBundle {
-    let genuine = scene.prekeys.bundle(&scene.b).expect("signs");
+    let genuine = scene.prekeys.bundle(&scene.b, &mut []).expect("signs");
     let record = Prekey { kind, id: 9, created_at: 0, key }.to_bytes();
     let parts: [&[u8]; 2] = [scene.b.device_id().as_bytes(), &record];
     let signature = scene.b.signing().sign(SignaturePurpose::Prekey, &parts).expect("signs");
@@ -336,8 +335,8 @@ fn two_sessions_of_the_same_pair_have_nothing_in_common() {
     let scene = Scene::new();
     let parameters = scene.of(&scene.a, &scene.b, 0);
     let bundle = bundle(&scene.prekeys, &scene.b);
-    let mut one: Small = initiate(&parameters, &bundle, None, &mut rng(5)).expect("initiates");
-    let mut two: Small = initiate(&parameters, &bundle, None, &mut rng(6)).expect("initiates");
+    let mut one: Small = initiate(&parameters, &bundle, &mut rng(5)).expect("initiates");
+    let mut two: Small = initiate(&parameters, &bundle, &mut rng(6)).expect("initiates");
     assert_ne!(one.id(), two.id());
     let (one, two) = (send(&mut one, 7, b"id", b"same"), send(&mut two, 7, b"id", b"same"));
     assert_ne!(one.1, two.1);

@@ -108,14 +108,21 @@ pub enum KemPrekeyKind {
     OneTime = 3,
 }
 
-/// A KEM prekey record, kind(1) ‖ id(u32) ‖ created_at(u64, s) ‖ key(1,184), with its device's signature over
-/// device_id ‖ record, as received. 1,197 bytes that stay in the frame.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SignedKemPrekey<'b> {
-    /// The record.
-    pub record: &'b [u8],
-    /// Over device_id ‖ record.
-    pub signature: Signature,
+array! {
+    /// A KEM prekey record, kind(1) ‖ id(u32) ‖ created_at(u64, s) ‖ key(1,184), with its device's signature over
+    /// device_id ‖ record, as received. 1,197 bytes that stay in the frame.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct SignedKemPrekey<'b> {
+        /// The record.
+        pub record: &'b [u8; KEM_RECORD],
+        /// Over device_id ‖ record.
+        pub signature: Signature,
+    }
+}
+
+impl SignedKemPrekey<'_> {
+    /// Bytes of its encoding.
+    pub const LEN: usize = 1 + 3 + KEM_RECORD + 2 + 64;
 }
 
 /// A KEM prekey whose signature was verified; there is no other way to make one.
@@ -164,11 +171,11 @@ impl<'b> SignedKemPrekey<'b> {
         verify(
             &device.identity_key,
             SignaturePurpose::Prekey,
-            &[id.as_bytes(), self.record],
+            &[id.as_bytes(), &self.record[..]],
             &self.signature,
         )?;
         let read = || -> Result<_, DecodeError> {
-            let mut reader = Reader::new(self.record);
+            let mut reader = Reader::new(&self.record[..]);
             let kind = match reader.u8()? {
                 2 => KemPrekeyKind::LastResort,
                 3 => KemPrekeyKind::OneTime,
@@ -184,13 +191,16 @@ impl<'b> SignedKemPrekey<'b> {
 }
 
 array! {
-    /// What an initiator needs of a responder: its signed prekey and, while there are any, a one-time prekey.
+    /// What an initiator needs of a responder: its signed prekey, a one-time prekey while there are any, and a KEM
+    /// prekey if it speaks a suite with a KEM.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    pub struct Bundle {
+    pub struct Bundle<'b> {
         /// The current signed prekey.
         pub signed: SignedPrekey,
         /// A one-time prekey, handed out once; CBOR null when there is none left.
         pub one_time: Option<SignedPrekey>,
+        /// A one-time KEM prekey, or the last-resort one when there is none left; CBOR null for a device without.
+        pub kem: Option<SignedKemPrekey<'b>>,
     }
 }
 
@@ -204,12 +214,13 @@ array! {
 /// }
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct VerifiedBundle {
+pub struct VerifiedBundle<'b> {
     signed: Prekey,
     one_time: Option<Prekey>,
+    kem: Option<KemPrekey<'b>>,
 }
 
-impl VerifiedBundle {
+impl<'b> VerifiedBundle<'b> {
     /// The signed prekey.
     pub const fn signed(&self) -> &Prekey {
         &self.signed
@@ -219,18 +230,69 @@ impl VerifiedBundle {
     pub const fn one_time(&self) -> Option<&Prekey> {
         self.one_time.as_ref()
     }
+
+    /// The KEM prekey, if the bundle has one.
+    pub const fn kem(&self) -> Option<&KemPrekey<'b>> {
+        self.kem.as_ref()
+    }
+
+    /// The same in memory of its own.
+    pub fn keep<const KEM_KEYS: usize>(&self) -> KeptBundle<KEM_KEYS> {
+        let mut kem = [const { None }; KEM_KEYS];
+        if let (Some(place), Some(prekey)) = (kem.first_mut(), &self.kem) {
+            let KemPrekey { kind, id, created_at, key } = *prekey;
+            *place = Some(KeptKemPrekey { kind, id, created_at, key: *key });
+        }
+        KeptBundle { signed: self.signed, one_time: self.one_time, kem }
+    }
 }
 
-impl Bundle {
-    /// Bytes of the largest encoding without KEM keys.
-    pub const MAX_LEN: usize = 1 + 2 * (1 + 2 + Prekey::LEN + 2 + 64);
+/// A verified bundle that waits for a decision, long after its frame is gone. With room for no KEM key, which is
+/// where nobody could use one, it lets the bundle's go and is 1,200 bytes smaller.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptBundle<const KEM_KEYS: usize> {
+    signed: Prekey,
+    one_time: Option<Prekey>,
+    kem: [Option<KeptKemPrekey>; KEM_KEYS],
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct KeptKemPrekey {
+    kind: KemPrekeyKind,
+    id: u32,
+    created_at: u64,
+    key: [u8; KEM_KEY],
+}
+
+impl<const KEM_KEYS: usize> KeptBundle<KEM_KEYS> {
+    /// The bundle that was verified.
+    pub fn as_verified(&self) -> VerifiedBundle<'_> {
+        let kem = self.kem.first().and_then(Option::as_ref);
+        VerifiedBundle {
+            signed: self.signed,
+            one_time: self.one_time,
+            kem: kem.map(|KeptKemPrekey { kind, id, created_at, key }| KemPrekey {
+                kind: *kind,
+                id: *id,
+                created_at: *created_at,
+                key,
+            }),
+        }
+    }
+}
+
+impl<'b> Bundle<'b> {
+    /// Bytes of the largest encoding without a KEM prekey.
+    pub const MAX_LEN_WITHOUT_KEM: usize = 1 + 2 * (1 + 2 + Prekey::LEN + 2 + 64) + 1;
+
+    /// Bytes of the largest encoding.
+    pub const MAX_LEN: usize = Self::MAX_LEN_WITHOUT_KEM - 1 + SignedKemPrekey::LEN;
 
     /// Reads a bundle; no key in it may be used yet.
     ///
     /// # Errors
     /// [`DecodeError`] when it is not the one encoding of a bundle.
-    pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
-        // Owned fields only, so the value does not borrow from the bytes.
+    pub fn decode(bytes: &'b [u8]) -> Result<Self, DecodeError> {
         crate::decode(bytes)
     }
 
@@ -242,11 +304,11 @@ impl Bundle {
         crate::encode(self, buffer)
     }
 
-    /// Verifies both signatures, and that each key stands where its kind belongs.
+    /// Verifies all signatures, and that each key stands where its kind belongs.
     ///
     /// # Errors
     /// [`InvalidSignature`].
-    pub fn verify(&self, device: &DevicePublic) -> Result<VerifiedBundle, InvalidSignature> {
+    pub fn verify(&self, device: &DevicePublic) -> Result<VerifiedBundle<'b>, InvalidSignature> {
         let of_kind = |prekey: &SignedPrekey, kind| {
             prekey.verify(device).and_then(
                 |key| {
@@ -257,6 +319,7 @@ impl Bundle {
         Ok(VerifiedBundle {
             signed: of_kind(&self.signed, PrekeyKind::Signed)?,
             one_time: self.one_time.as_ref().map(|key| of_kind(key, PrekeyKind::OneTime)).transpose()?,
+            kem: self.kem.as_ref().map(|key| key.verify(device)).transpose()?,
         })
     }
 }

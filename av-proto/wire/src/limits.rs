@@ -33,11 +33,18 @@ pub const MAX_ORIGIN: usize = 280;
 /// Bytes of an enrollment's sealed name: nonce 24, padded name and platform 64, tag 16.
 pub const SEALED_NAME: usize = 104;
 
-/// Bytes of the largest bundle: a signed prekey and a one-time prekey, with room for two KEM keys.
-pub const MAX_BUNDLE: usize = 2_816;
+/// Bytes of the largest bundle: a signed prekey, a one-time prekey and a KEM prekey.
+pub const MAX_BUNDLE: usize = crate::bundle::Bundle::MAX_LEN;
 
 /// Prekey records in one `PublishPrekeys` call: 100 one-time keys are two days of one request an hour, twice.
 pub const MAX_PREKEYS_PER_CALL: usize = 100;
+
+/// KEM prekey records in one `PublishPrekeys` call: with 100 of the others they fit into a frame.
+pub const MAX_KEM_PREKEYS_PER_CALL: usize = 32;
+
+/// Bytes: a device that lists a suite with a KEM takes `Deliver` frames at least this large, since a first flight with
+/// a chain and a KEM ciphertext is 2,400 bytes before its text (`PROTOCOL.md` section 8).
+pub const MIN_MAX_MESSAGE_WITH_KEM: u32 = 8_192;
 
 /// Owner devices whose statement serials a grant can carry (`PROTOCOL.md` section 8: at most 8 owners active).
 pub const MAX_OWNERS: usize = 8;

@@ -4,7 +4,7 @@ use crate::cbor::{DecodeError, codes};
 use crate::hash::h256;
 use crate::ids::{DeviceId, Fingerprint};
 use crate::labels;
-use crate::limits::MIN_MAX_MESSAGE;
+use crate::limits::{MIN_MAX_MESSAGE, MIN_MAX_MESSAGE_WITH_KEM};
 
 codes! {
     /// What a device is in its tenant.
@@ -132,6 +132,11 @@ impl Suites {
         self.0 & suite.alone().0 != 0
     }
 
+    /// Whether it holds a suite with a KEM.
+    pub fn has_kem(self) -> bool {
+        Suite::BY_STRENGTH.into_iter().any(|suite| suite.has_kem() && self.contains(suite))
+    }
+
     /// The first suite by strength that both sets hold; both sides compute the same.
     pub fn choose(self, other: Self) -> Option<Suite> {
         Suite::BY_STRENGTH.into_iter().find(|suite| self.contains(*suite) && other.contains(*suite))
@@ -146,7 +151,8 @@ pub struct DevicePublic {
     pub role: Role,
     /// Suites that the device speaks.
     pub suites: Suites,
-    /// Bytes of the largest `Deliver` frame that the device takes, at least [`MIN_MAX_MESSAGE`].
+    /// Bytes of the largest `Deliver` frame that the device takes, at least [`MIN_MAX_MESSAGE`]; for one that lists a
+    /// suite with a KEM, [`MIN_MAX_MESSAGE_WITH_KEM`].
     pub max_message: u32,
     /// Ed25519 identity key, `IKs`.
     pub identity_key: [u8; 32],
@@ -175,7 +181,7 @@ impl DevicePublic {
     ///
     /// # Errors
     /// [`DecodeError`] for another length, version or role, an empty or unknown suite set, or a `max_message`
-    /// below [`MIN_MAX_MESSAGE`].
+    /// below [`MIN_MAX_MESSAGE`], with a KEM [`MIN_MAX_MESSAGE_WITH_KEM`].
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
         let mut reader = crate::layout::Reader::new(bytes);
         if reader.u8()? != Self::VERSION {
@@ -189,7 +195,8 @@ impl DevicePublic {
             agreement_key: *reader.array()?,
         };
         reader.end()?;
-        if public.max_message < MIN_MAX_MESSAGE { Err(DecodeError) } else { Ok(public) }
+        let least = if public.suites.has_kem() { MIN_MAX_MESSAGE_WITH_KEM } else { MIN_MAX_MESSAGE };
+        if public.max_message < least { Err(DecodeError) } else { Ok(public) }
     }
 
     /// 32 bytes that name this device and all its properties.

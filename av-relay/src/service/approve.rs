@@ -1,7 +1,7 @@
 //! What becomes of an enrollment: approved by an owner and taken up by the device, or rejected
 //! (`PROTOCOL.md` sections 4.2 and 4.3).
 
-use av_wire::bundle::{Bundle, PrekeyKind};
+use av_wire::bundle::Bundle;
 use av_wire::chain::Chain;
 use av_wire::enroll::{EnrollRequest, verify_activation};
 use av_wire::grant::Grant;
@@ -10,7 +10,7 @@ use av_wire::limits::MAX_OWNERS;
 use av_wire::public::Role;
 use av_wire::signature::Signature;
 
-use super::prekeys::verified;
+use super::prekeys::VerifiedPrekeys;
 use super::{Actor, Refusal, Relay};
 use crate::store::{Approval, Device, DeviceStatus, PendingRequest, StoreError, TenantTx};
 
@@ -127,7 +127,7 @@ async fn check_chain(tx: &TenantTx, actor: &Actor, device: &Device, chain: Chain
     Ok(())
 }
 
-/// Publishes the signed prekey that came with the enrollment request. The one-time prekey beside it is the
+/// Publishes the signed and the last-resort prekey that came with the enrollment request. The one-time prekey beside it is the
 /// approving owner's, who has it from the request.
 async fn publish_enrolled_prekey(
     tx: &TenantTx,
@@ -138,8 +138,8 @@ async fn publish_enrolled_prekey(
     let unexpected = || StoreError::Unexpected("an enrollment request");
     let request: EnrollRequest<'_> = av_wire::decode(&stored).map_err(|_| unexpected())?;
     let bundle = Bundle::decode(request.bundle).map_err(|_| unexpected())?;
-    let signed = std::iter::once((bundle.signed, PrekeyKind::Signed));
-    verified(signed, &device.public)?.store(tx, device_id).await?;
+    let published = Bundle { one_time: None, ..bundle };
+    VerifiedPrekeys::of_bundle(&published, &device.public)?.store(tx, device_id).await?;
     // Its id counts as used, so that no later publishing brings it back.
     if let Some(one_time) = bundle.one_time.and_then(|key| key.verify(&device.public).ok()) {
         tx.pass_over_one_time_prekeys(device_id, one_time.id).await?;

@@ -5,7 +5,7 @@ use av_wire::ids::{DeviceId, TenantId};
 use av_wire::signature::{Signature, verify_message};
 
 use super::{Actor, Refusal, Relay};
-use crate::store::{DeviceStatus, InboxState};
+use crate::store::{DeviceStatus, InboxState, StoredKind};
 
 /// A key that nobody holds: what an unknown device's signature is checked against, so that the answer takes the
 /// time it takes for a known one. Any point will do; this is the curve's base point.
@@ -55,7 +55,7 @@ impl Relay {
     pub(crate) async fn welcome(&self, actor: &Actor) -> Result<Welcome, Refusal> {
         let tx = self.as_active(actor).await?;
         let inbox = tx.inbox(&actor.device).await?.ok_or(Refusal::NotAuthorized)?;
-        let left = tx.one_time_prekeys_left(&actor.device).await?;
+        let left = tx.prekeys_left(&actor.device, StoredKind::OneTime).await?;
         Ok(Welcome { inbox, one_time_prekeys: u16::try_from(left).unwrap_or(u16::MAX) })
     }
 }

@@ -1,6 +1,6 @@
 //! Founding a tenant (`PROTOCOL.md` section 4.4).
 
-use av_wire::bundle::{Bundle, PrekeyKind};
+use av_wire::bundle::Bundle;
 use av_wire::chain::Chain;
 use av_wire::frame::founding_message;
 use av_wire::ids::DeviceId;
@@ -8,7 +8,7 @@ use av_wire::limits::MAX_OWNERS;
 use av_wire::public::Role;
 use av_wire::signature::{Signature, verify_message};
 
-use super::prekeys::verified;
+use super::prekeys::VerifiedPrekeys;
 use super::{Refusal, Relay};
 
 impl Relay {
@@ -37,11 +37,7 @@ impl Relay {
             .and_then(|message| verify_message(founder.root(), &message, signature))
             .map_err(|_| Refusal::NotAuthorized)?;
         let bundle = Bundle::decode(bundle).map_err(|_| Refusal::NotAuthorized)?;
-        let prekeys = [
-            Some((bundle.signed, PrekeyKind::Signed)),
-            bundle.one_time.map(|key| (key, PrekeyKind::OneTime)),
-        ];
-        let prekeys = verified(prekeys.into_iter().flatten(), founder.public())?;
+        let prekeys = VerifiedPrekeys::of_bundle(&bundle, founder.public())?;
 
         let tx = self.store.tenant(tenant).await?;
         if !tx.insert_tenant(founder.root()).await? {

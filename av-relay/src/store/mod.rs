@@ -32,7 +32,7 @@ pub use self::error::{OpenError, StoreError};
 pub(crate) use self::inboxes::{Entry, EntryContent, InboxState};
 pub(crate) use self::invites::{Invite, PendingRequest};
 pub(crate) use self::messages::NewMessage;
-pub(crate) use self::prekeys::StoredPrekey;
+pub(crate) use self::prekeys::{FoundKemPrekey, StoredKind, StoredPrekey};
 pub(crate) use self::statements::{NewStatement, PostedStatement};
 pub use self::tenant_tx::TenantTx;
 

@@ -10,7 +10,7 @@ use av_wire::ids::{DeviceId, Origin, TenantId};
 use av_wire::labels::SignaturePurpose;
 use av_wire::limits::SEALED_NAME;
 use av_wire::public::{DevicePublic, Role, Suite};
-use av_wire::signature::{Signature, SignedKind, Unverified, signed_message};
+use av_wire::signature::{Signature, SignedKind, Unverified, signed_parts};
 use av_wire::statement::{AnnouncedKeys, Statement, Verdict};
 use av_wire::{List, encode};
 use ed25519_dalek::{Signer, SigningKey};
@@ -28,7 +28,7 @@ pub(crate) fn random<const N: usize>() -> [u8; N] {
 }
 
 pub(crate) fn sign(key: &SigningKey, purpose: SignaturePurpose, parts: &[&[u8]]) -> Signature {
-    Signature(key.sign(&signed_message(purpose, parts).unwrap()).to_bytes())
+    Signature(key.sign(&signed_parts(purpose, parts).unwrap().concat()).to_bytes())
 }
 
 /// A signed object of this kind.
@@ -77,6 +77,7 @@ impl TestDevice {
         let bundle = Bundle {
             signed: self.prekey(PrekeyKind::Signed, 1),
             one_time: Some(self.prekey(PrekeyKind::OneTime, 2)),
+            kem: None,
         };
         encoded(&bundle)
     }

@@ -1,11 +1,11 @@
 //! A device's calls: each parsed, handed to the service, answered.
 
 use av_wire::List;
-use av_wire::bundle::SignedPrekey;
+use av_wire::bundle::{SignedKemPrekey, SignedPrekey};
 use av_wire::enroll::EnrollRequest;
 use av_wire::frame::{Rejected, ToDevice, ToRelay};
 use av_wire::ids::{DeviceId, InboxEpoch};
-use av_wire::limits::{MAX_PREKEYS_PER_CALL, MAX_REJECTED};
+use av_wire::limits::{MAX_KEM_PREKEYS_PER_CALL, MAX_PREKEYS_PER_CALL, MAX_REJECTED};
 
 use super::end::End;
 use super::handshake::log;
@@ -59,12 +59,14 @@ impl Session<'_> {
                 Ok(chain) => self.socket.send(&ToDevice::Certs { request, chain: &chain }).await,
                 Err(refusal) => self.refuse(request, &refusal).await,
             },
-            ToRelay::PublishPrekeys { request, prekeys } => self.publish(request, &prekeys).await,
+            ToRelay::PublishPrekeys { request, prekeys, kem_prekeys } => {
+                self.publish(request, &prekeys, &kem_prekeys).await
+            }
             ToRelay::FetchBundle { request, device_id, one_time } => {
                 match relay.fetch_bundle(&actor, &device_id, one_time).await {
                     Ok(found) => {
                         let chain = found.chain.as_slice();
-                        self.socket.send(&ToDevice::Bundle { request, chain, bundle: found.bundle }).await
+                        self.socket.send(&ToDevice::Bundle { request, chain, bundle: found.bundle() }).await
                     }
                     Err(refusal) => self.refuse(request, &refusal).await,
                 }
@@ -113,12 +115,18 @@ impl Session<'_> {
         Ok(())
     }
 
-    async fn publish(&mut self, request: u32, prekeys: &List<'_, SignedPrekey>) -> Result<(), End> {
-        if prekeys.len() > MAX_PREKEYS_PER_CALL {
+    async fn publish(
+        &mut self,
+        request: u32,
+        prekeys: &List<'_, SignedPrekey>,
+        kem_prekeys: &List<'_, SignedKemPrekey<'_>>,
+    ) -> Result<(), End> {
+        if prekeys.len() > MAX_PREKEYS_PER_CALL || kem_prekeys.len() > MAX_KEM_PREKEYS_PER_CALL {
             return self.refuse(request, &Refusal::TooLarge).await;
         }
         let prekeys: Vec<SignedPrekey> = prekeys.iter().collect();
-        let result = self.relay.publish_prekeys(&self.actor, &prekeys).await;
+        let kem_prekeys: Vec<SignedKemPrekey<'_>> = kem_prekeys.iter().collect();
+        let result = self.relay.publish_prekeys(&self.actor, &prekeys, &kem_prekeys).await;
         self.done(request, result).await
     }
 

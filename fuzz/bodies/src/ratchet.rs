@@ -172,10 +172,10 @@ fn ends() -> Option<(End, End)> {
     let suites = Suite::XChaCha20Poly1305.alone();
     let a = Identity::generate(&mut rng, Role::Owner, suites, 4_096);
     let b = Identity::generate(&mut rng, Role::Agent, suites, 4_096);
-    let prekeys = Prekeys::<1>::generate(&mut rng, 0);
-    let bundle = prekeys.bundle(&b).ok()?.verify(b.public()).ok()?;
+    let prekeys = Prekeys::<1>::generate(&mut rng, suites, 0);
+    let bundle = prekeys.bundle(&b, &mut []).ok()?.verify(b.public()).ok()?;
     let parameters = Parameters { tenant: &tenant, identity: &a, peer: b.public(), generation: 1, psk: None };
-    let mut initiator = End::new(initiate(&parameters, &bundle, None, &mut rng).ok()?, 1);
+    let mut initiator = End::new(initiate(&parameters, &bundle, &mut rng).ok()?, 1);
     initiator.model.sending = Some((0, 0, 0));
     initiator.send();
     let first = initiator.sent.first()?;

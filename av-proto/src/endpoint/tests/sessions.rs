@@ -20,10 +20,10 @@ fn call(device: &Device) -> u32 {
 }
 
 /// The agent's prekeys as a relay would hand them out.
-fn bundle(world: &World) -> Bundle {
+fn bundle(world: &World) -> Bundle<'static> {
     let endpoint = &world.agent.endpoint;
     let identity = &endpoint.device.get().expect("active").identity;
-    endpoint.prekeys.get().expect("active").bundle(identity).expect("signs")
+    endpoint.prekeys.get().expect("active").bundle(identity, &mut []).expect("signs")
 }
 
 /// The owner asks for the agent's prekeys, and gets `answer` from its relay.
@@ -91,7 +91,7 @@ fn an_old_prekey_is_refused_by_age_and_by_id() {
     let peer = world.agent.id();
     let old = bundle(&world);
     let bundle_frame =
-        |bundle: Bundle| move |request| encoded(&ToDevice::Bundle { request, chain: &[], bundle });
+        |bundle: Bundle<'static>| move |request| encoded(&ToDevice::Bundle { request, chain: &[], bundle });
     let late = |by| Now { uptime: NOW.uptime, wall: NOW.wall + MAX_PREKEY_AGE + by };
     let generations = |world: &World| world.owner.records().len();
     let before = generations(&world);

@@ -22,7 +22,7 @@ type Device = Endpoint<XChaCha20Poly1305, 6, 4, 16, 4, 4_256>;
 #[derive(Default)]
 struct Account {
     chain: Vec<u8>,
-    bundle: Option<Bundle>,
+    bundle: Option<Bundle<'static>>,
     approver: Option<DeviceId>,
     /// Entries by their number, the first 1.
     inbox: Vec<Vec<u8>>,
@@ -332,13 +332,13 @@ impl Tenant {
                 self.tenant_id = Some(Chain::new(chain).claimed().expect("a chain").tenant_id);
                 let account = self.accounts.entry(own).or_default();
                 account.chain = chain.to_vec();
-                account.bundle = Bundle::decode(bundle).ok();
+                account.bundle = without_kem(bundle);
                 self.answer(index, &ToDevice::Done { request: 0 });
             }
             ToRelay::Enroll { request } => {
                 let waits = self.accounts.get(&own).is_none_or(|account| account.chain.is_empty());
                 assert!(waits, "enrolled once");
-                self.accounts.entry(own).or_default().bundle = Bundle::decode(request.bundle).ok();
+                self.accounts.entry(own).or_default().bundle = without_kem(request.bundle);
                 self.requests.insert(own, frame.to_vec());
                 let tenant_id = self.tenant_id.expect("founded");
                 self.answer(index, &ToDevice::Pending { tenant_id });
@@ -420,7 +420,7 @@ impl Tenant {
                     }
                 }
             }
-            ToRelay::PublishPrekeys { request, prekeys } => {
+            ToRelay::PublishPrekeys { request, prekeys, .. } => {
                 let signed: Option<SignedPrekey> = prekeys.iter().find(|key| key.record[0] == 1);
                 let bundle = self.accounts.get_mut(&own).and_then(|account| account.bundle.as_mut());
                 if let (Some(bundle), Some(signed)) = (bundle, signed) {
@@ -456,4 +456,10 @@ impl Tenant {
             other => panic!("{other:?}"),
         }
     }
+}
+
+/// The tenant's devices speak suites without a KEM.
+fn without_kem(bundle: &[u8]) -> Option<Bundle<'static>> {
+    let Bundle { signed, one_time, kem } = Bundle::decode(bundle).ok()?;
+    kem.is_none().then_some(Bundle { signed, one_time, kem: None })
 }

@@ -89,6 +89,7 @@ fn a_session_has_the_bytes_of_an_independent_implementation() {
     let bundle = Bundle {
         signed: sign(&b, PrekeyKind::Signed, 300, &signed),
         one_time: Some(sign(&b, PrekeyKind::OneTime, 70_000, &one_time)),
+        kem: None,
     };
     let bundle = bundle.verify(b.public()).expect("verifies");
     let tenant = TenantId(vector("tenant").try_into().expect("16 bytes"));
@@ -96,8 +97,7 @@ fn a_session_has_the_bytes_of_an_independent_implementation() {
 
     let (mut a_random, mut b_random) = (Counted(0x00), Counted(0x80));
     let mut a_session: Small =
-        initiate(&parameters(&tenant, &a, b.public(), &psk), &bundle, None, &mut a_random)
-            .expect("initiates");
+        initiate(&parameters(&tenant, &a, b.public(), &psk), &bundle, &mut a_random).expect("initiates");
     assert_eq!(*a_session.id(), key("th"));
 
     let mut out = [0; 512];

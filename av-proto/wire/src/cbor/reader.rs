@@ -181,6 +181,12 @@ impl<'b, const N: usize> Decode<'b> for [u8; N] {
     }
 }
 
+impl<'b, const N: usize> Decode<'b> for &'b [u8; N] {
+    fn decode(decoder: &mut Decoder<'b>) -> Result<Self, DecodeError> {
+        decoder.bytes()?.try_into().map_err(|_| DecodeError)
+    }
+}
+
 /// The item, or null in its place.
 impl<'b, T: Decode<'b>> Decode<'b> for Option<T> {
     fn decode(decoder: &mut Decoder<'b>) -> Result<Self, DecodeError> {

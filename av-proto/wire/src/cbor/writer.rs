@@ -145,6 +145,12 @@ impl<const N: usize> Encode for [u8; N] {
     }
 }
 
+impl<const N: usize> Encode for &[u8; N] {
+    fn encode(&self, encoder: &mut Encoder<'_>) {
+        encoder.bytes(*self);
+    }
+}
+
 /// The item, or null in its place.
 impl<T: Encode> Encode for Option<T> {
     fn encode(&self, encoder: &mut Encoder<'_>) {

@@ -147,7 +147,7 @@ frames! {
             /// The chain.
             chain: &'b [u8],
             /// The prekeys.
-            bundle: Bundle,
+            bundle: Bundle<'b>,
         },
         /// A hint: an enrollment request came in for an invite of this device. Nothing depends on it.
         80 => EnrollmentWaiting,

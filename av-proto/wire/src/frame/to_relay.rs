@@ -1,7 +1,7 @@
 //! Frames from a device to the relay: numbers 1 to 63.
 
 use super::{LinkKind, Rejected};
-use crate::bundle::SignedPrekey;
+use crate::bundle::{SignedKemPrekey, SignedPrekey};
 use crate::cbor::frames;
 use crate::enroll::EnrollRequest;
 use crate::ids::{DeviceId, InboxEpoch, LookupHash, TenantId};
@@ -133,12 +133,14 @@ frames! {
             /// Which of them it rejected, at most [`MAX_REJECTED`](crate::limits::MAX_REJECTED).
             rejected: List<'b, Rejected>,
         },
-        /// Replaces the signed prekey and adds one-time prekeys of this device.
+        /// Replaces the signed and the last-resort prekey and adds one-time prekeys of this device.
         15 => PublishPrekeys {
             /// Number of the call.
             request: u32,
             /// At most [`MAX_PREKEYS_PER_CALL`](crate::limits::MAX_PREKEYS_PER_CALL).
             prekeys: List<'b, SignedPrekey>,
+            /// At most [`MAX_KEM_PREKEYS_PER_CALL`](crate::limits::MAX_KEM_PREKEYS_PER_CALL).
+            kem_prekeys: List<'b, SignedKemPrekey<'b>>,
         },
         /// Asks for a device's prekeys: [`ToDevice::Bundle`](super::ToDevice::Bundle).
         16 => FetchBundle {

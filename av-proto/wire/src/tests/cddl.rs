@@ -133,6 +133,7 @@ fn fields_have_the_names_of_the_code_in_its_order() {
         ("OwnerSerial", include_str!("../grant.rs")),
         ("Bundle", include_str!("../bundle.rs")),
         ("SignedPrekey", include_str!("../bundle.rs")),
+        ("SignedKemPrekey", include_str!("../bundle.rs")),
         ("Prelude", include_str!("../message.rs")),
         ("Rejected", include_str!("../frame.rs")),
     ] {

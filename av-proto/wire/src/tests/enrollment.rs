@@ -1,9 +1,10 @@
 //! What an enrolling device and its owner sign: every part counts, and a key counts only where it was meant.
 
+use std::vec;
 use std::vec::Vec;
 
-use super::samples::{Device, ORIGIN, Tenant, encoded, pattern};
-use crate::bundle::{Bundle, PrekeyKind, SignedPrekey};
+use super::samples::{Device, NOW, ORIGIN, Tenant, encoded, pattern};
+use crate::bundle::{Bundle, KEM_RECORD, KemPrekeyKind, PrekeyKind, SignedKemPrekey, SignedPrekey};
 use crate::enroll::{EnrollRequest, EnrollTranscript, verify_activation};
 use crate::frame::{LinkKind, authentication_message, founding_message};
 use crate::labels::SignaturePurpose;
@@ -108,21 +109,62 @@ fn a_bundle_holds_each_kind_in_its_place() {
     let (signed, one_time) = (bundle.signed, bundle.one_time.unwrap());
     let verified = bundle.verify(&device.public).unwrap();
     assert_eq!((verified.signed().id, verified.one_time().unwrap().id), (1, 2));
-    let last = Bundle { signed, one_time: None }.verify(&device.public).unwrap();
-    assert_eq!(last.one_time(), None);
+    let last = Bundle { signed, one_time: None, kem: None }.verify(&device.public).unwrap();
+    assert_eq!((last.one_time(), last.kem()), (None, None));
+    let with_kem = device.bundle_with_kem();
+    let kem = *with_kem.verify(&device.public).unwrap().kem().unwrap();
+    assert_eq!((kem.id(), kem.kind(), kem.created_at()), (3, KemPrekeyKind::LastResort, NOW));
+    let other = Device::new(2, Role::Agent);
     for wrong in [
-        Bundle { signed: one_time, one_time: Some(signed) },
-        Bundle { signed: one_time, one_time: None },
-        Bundle { signed, one_time: Some(signed) },
-        Bundle { signed: Device::new(2, Role::Agent).bundle().signed, one_time: None },
-        Bundle { signed, one_time: Device::new(2, Role::Agent).bundle().one_time },
+        Bundle { signed: one_time, one_time: Some(signed), ..with_kem },
+        Bundle { signed: one_time, one_time: None, ..with_kem },
+        Bundle { signed, one_time: Some(signed), ..with_kem },
+        Bundle { signed: other.bundle().signed, one_time: None, ..with_kem },
+        Bundle { one_time: other.bundle().one_time, ..with_kem },
+        Bundle { kem: other.bundle_with_kem().kem, ..with_kem },
     ] {
         assert_eq!(wrong.verify(&device.public), Err(InvalidSignature));
     }
-    assert_eq!(encoded(&bundle).len(), Bundle::MAX_LEN);
+    assert_eq!(encoded(&bundle).len(), Bundle::MAX_LEN_WITHOUT_KEM);
+    assert_eq!(encoded(&with_kem).len(), Bundle::MAX_LEN);
     let mut buffer = [0; Bundle::MAX_LEN];
-    assert_eq!(bundle.encode(&mut buffer).unwrap(), encoded(&bundle));
-    assert!(bundle.encode(&mut [0; Bundle::MAX_LEN - 1]).is_err());
+    assert_eq!(with_kem.encode(&mut buffer).unwrap(), encoded(&with_kem));
+    assert!(with_kem.encode(&mut [0; Bundle::MAX_LEN - 1]).is_err());
+}
+
+#[test]
+fn a_kem_prekey_is_of_its_length_and_kind() {
+    let device = Device::new(1, Role::Agent);
+    let genuine = encoded(&device.kem_prekey(KemPrekeyKind::OneTime, 7));
+    assert_eq!(genuine.len(), SignedKemPrekey::LEN);
+    assert!(crate::decode::<SignedKemPrekey<'_>>(&genuine).is_ok());
+    for len in [KEM_RECORD - 1, KEM_RECORD + 1] {
+        let mut bytes = vec![0x82, 0x59];
+        bytes.extend(u16::try_from(len).unwrap().to_be_bytes());
+        bytes.resize(4 + len, 2);
+        bytes.extend(&genuine[4 + KEM_RECORD..]);
+        assert_eq!(crate::decode::<SignedKemPrekey<'_>>(&bytes), Err(DecodeError));
+    }
+    for kind in [0, 1, 4, 5] {
+        let mut record = *device.kem_prekey(KemPrekeyKind::OneTime, 7).record;
+        record[0] = kind;
+        let signature = device.sign(SignaturePurpose::Prekey, &[device.id().as_bytes(), &record]);
+        assert_eq!(
+            SignedKemPrekey { record: &record, signature }.verify(&device.public),
+            Err(InvalidSignature)
+        );
+    }
+}
+
+#[test]
+fn a_bundle_that_is_kept_is_the_one_that_was_verified() {
+    let device = Device::new(1, Role::Agent);
+    for bundle in [device.bundle(), device.bundle_with_kem()] {
+        let verified = bundle.verify(&device.public).unwrap();
+        assert_eq!(verified.keep::<1>().as_verified(), verified);
+        let without = Bundle { kem: None, ..bundle }.verify(&device.public).unwrap();
+        assert_eq!(verified.keep::<0>().as_verified(), without);
+    }
 }
 
 #[test]

@@ -61,9 +61,11 @@ fn cbor_subjects() -> Vec<Subject> {
         cbor!("Resumption", Unverified, statement(Verdict::Resumed, &[])),
         cbor!("LinkKeys", Unverified, statement(Verdict::LinkKeys, &[])),
     ]);
-    for (name, one_time) in [("Bundle", true), ("Bundle/last", false)] {
-        let mut bundle = tenant.agent.bundle();
-        bundle.one_time = bundle.one_time.filter(|_| one_time);
+    let without = tenant.agent.bundle();
+    let last = Bundle { one_time: None, ..without };
+    for (name, bundle) in
+        [("Bundle", without), ("Bundle/last", last), ("Bundle/kem", tenant.agent.bundle_with_kem())]
+    {
         let decode = move |bytes: &[u8]| {
             let value = Bundle::decode(bytes).ok()?;
             Some((value == bundle, encoded(&value)))

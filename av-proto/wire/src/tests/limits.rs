@@ -3,14 +3,14 @@
 use std::vec;
 
 use super::samples::{Device, Tenant, encoded};
-use crate::bundle::{Bundle, PrekeyKind};
+use crate::bundle::{KemPrekeyKind, PrekeyKind};
 use crate::chain::MAX_CHAIN_BYTES;
 use crate::code::RejectCode;
 use crate::frame::{Rejected, ToDevice, ToRelay};
 use crate::grant::{Grant, OwnerSerial};
 use crate::limits::{
-    DELIVER_OVERHEAD, MAX_BUNDLE, MAX_FRAME, MAX_ORIGIN, MAX_OWNERS, MAX_PREKEYS_PER_CALL, MAX_REJECTED,
-    MAX_SIGNED_BODY, MIN_MAX_MESSAGE,
+    DELIVER_OVERHEAD, MAX_BUNDLE, MAX_FRAME, MAX_KEM_PREKEYS_PER_CALL, MAX_ORIGIN, MAX_OWNERS,
+    MAX_PREKEYS_PER_CALL, MAX_REJECTED, MAX_SIGNED_BODY, MIN_MAX_MESSAGE,
 };
 use crate::list::List;
 use crate::public::Role;
@@ -40,7 +40,8 @@ fn a_revocation_that_keeps_all_it_may_fits_under_a_signature() {
 
 #[test]
 fn bundles_and_first_flights_fit() {
-    const { assert!(Bundle::MAX_LEN <= MAX_BUNDLE) };
+    // Bundles with KEM keys come to devices with the smallest frames too, with the longest chain.
+    const { assert!(MAX_BUNDLE + MAX_CHAIN_BYTES + 16 <= MIN_MAX_MESSAGE as usize) };
     // A prelude with the longest chain leaves most of the smallest frame to the body.
     let tenant = Tenant::new();
     let prelude = encoded(&tenant.prelude(tenant.chain(4), Some(u32::MAX)));
@@ -51,7 +52,12 @@ fn bundles_and_first_flights_fit() {
 fn the_fullest_calls_fit_into_a_frame() {
     let device = Device::new(1, Role::Agent);
     let prekeys = vec![device.prekey(PrekeyKind::OneTime, u32::MAX); MAX_PREKEYS_PER_CALL];
-    let publish = ToRelay::PublishPrekeys { request: u32::MAX, prekeys: List::new(&prekeys) };
+    let kem_prekeys = vec![device.kem_prekey(KemPrekeyKind::OneTime, u32::MAX); MAX_KEM_PREKEYS_PER_CALL];
+    let publish = ToRelay::PublishPrekeys {
+        request: u32::MAX,
+        prekeys: List::new(&prekeys),
+        kem_prekeys: List::new(&kem_prekeys),
+    };
     assert!(encoded(&publish).len() <= MAX_FRAME);
 
     let rejected = [Rejected { sequence: u64::MAX, code: RejectCode::Unopened }; MAX_REJECTED];

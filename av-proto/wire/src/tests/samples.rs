@@ -9,7 +9,9 @@ use std::vec::Vec;
 use ed25519_dalek::{Signer, SigningKey};
 
 use super::cbor::Node;
-use crate::bundle::{Bundle, Prekey, PrekeyKind, SignedPrekey};
+use crate::bundle::{
+    Bundle, KEM_RECORD, KemPrekey, KemPrekeyKind, Prekey, PrekeyKind, SignedKemPrekey, SignedPrekey,
+};
 use crate::cert::DeviceCert;
 use crate::enroll::{EnrollRequest, EnrollTranscript};
 use crate::grant::{Grant, OwnerSerial};
@@ -17,7 +19,7 @@ use crate::labels::SignaturePurpose;
 use crate::list::List;
 use crate::message::Prelude;
 use crate::public::{DevicePublic, Role, Suite};
-use crate::signature::{Signature, SignedKind, Unverified, signed_message};
+use crate::signature::{Signature, SignedKind, Unverified, signed_parts};
 use crate::statement::{AnnouncedKeys, Statement, Verdict};
 use crate::{DeviceId, TenantId};
 
@@ -75,16 +77,29 @@ impl Device {
         SignedPrekey { record, signature }
     }
 
-    pub(super) fn bundle(&self) -> Bundle {
+    /// A KEM prekey's record and signature; its key is no point of ML-KEM's, which the wire does not look at.
+    pub(super) fn kem_prekey(&self, kind: KemPrekeyKind, id: u32) -> SignedKemPrekey<'static> {
+        let record: &[u8; KEM_RECORD] =
+            Box::leak(Box::new(KemPrekey::write(kind, id, NOW, &pattern(id as u8))));
+        let signature = self.sign(SignaturePurpose::Prekey, &[self.id().as_bytes(), record]);
+        SignedKemPrekey { record, signature }
+    }
+
+    pub(super) fn bundle_with_kem(&self) -> Bundle<'static> {
+        Bundle { kem: Some(self.kem_prekey(KemPrekeyKind::LastResort, 3)), ..self.bundle() }
+    }
+
+    pub(super) fn bundle(&self) -> Bundle<'static> {
         Bundle {
             signed: self.prekey(PrekeyKind::Signed, 1),
             one_time: Some(self.prekey(PrekeyKind::OneTime, 2)),
+            kem: None,
         }
     }
 }
 
 pub(super) fn sign(key: &SigningKey, purpose: SignaturePurpose, parts: &[&[u8]]) -> Signature {
-    Signature(key.sign(&signed_message(purpose, parts).unwrap()).to_bytes())
+    Signature(key.sign(&signed_parts(purpose, parts).unwrap().concat()).to_bytes())
 }
 
 /// A tenant's recovery key.

@@ -78,6 +78,7 @@ fn computed(tenant: &Tenant) -> BTreeMap<&'static str, String> {
         ("LinkKeys", hex(&tenant.statement(Verdict::LinkKeys, &[]))),
         ("origin as a subject", origin.subject().to_string()),
         ("Bundle", hex(&encoded(&agent.bundle()))),
+        ("Bundle/kem", hex(&encoded(&agent.bundle_with_kem()))),
         ("EnrollRequest", hex(&encoded(&tenant.enroll()))),
         ("Grant", hex(&encoded(&tenant.grant()))),
         ("Prelude", hex(&encoded(&tenant.prelude(tenant.chain(2), Some(2))))),

@@ -10,7 +10,7 @@ use av_wire::{RefusalCode, RejectCode, Signature};
 
 use super::refusal;
 use crate::bus::Presence;
-use crate::store::{Approval, DeviceStatus, Enrolled, NewMessage, NewStatement, StoredPrekey};
+use crate::store::{Approval, DeviceStatus, Enrolled, NewMessage, NewStatement, StoredKind, StoredPrekey};
 use crate::testing::{Tenant, TestDevice, random, relay};
 
 #[tokio::test]
@@ -46,7 +46,7 @@ async fn no_store_function_reaches_another_tenants_rows() {
     assert!(tx.lock_prekeys(&a_agent).await.unwrap().is_none());
     assert!(tx.signed_prekey(&a_agent).await.unwrap().is_none());
     assert!(tx.hand_out_one_time_prekey(&a_owner, &b.owner.id()).await.unwrap().is_none());
-    assert_eq!(tx.one_time_prekeys_left(&a_owner).await.unwrap(), 0);
+    assert_eq!(tx.prekeys_left(&a_owner, StoredKind::OneTime).await.unwrap(), 0);
     assert!(tx.posted_statement(&a_owner, 1).await.unwrap().is_none());
     assert_eq!(tx.last_serial(&a_owner).await.unwrap(), 0);
     assert!(!tx.is_suspended(&a_agent).await.unwrap());
@@ -106,8 +106,8 @@ async fn no_store_function_reaches_another_tenants_rows() {
         tx.insert_statement(&statement).await.unwrap_err();
         let tx = relay.store.tenant(b.id).await.unwrap();
         let signed = agent.prekey(PrekeyKind::OneTime, 77);
-        let key = signed.verify(&agent.public).unwrap();
-        let keys = [StoredPrekey { key: &key, signed: &signed }];
+        let (kind, record) = (StoredKind::OneTime, signed.record.as_slice());
+        let keys = [StoredPrekey { kind, id: 77, record, signature: signed.signature }];
         tx.store_prekeys(&device, &keys, -1).await.unwrap_err();
     }
     assert_eq!(cluster.dump(&owner, a.id).await, before);
@@ -151,7 +151,7 @@ async fn an_actor_of_another_tenant_is_nobody() {
         relay.welcome(&actor).await.map(drop),
         relay.create_invite(&actor, &LookupHash(random()), Role::Agent, 60).await,
         relay.reject(&actor, &a.owner.id()).await,
-        relay.publish_prekeys(&actor, &[]).await,
+        relay.publish_prekeys(&actor, &[], &[]).await,
     ];
     for result in results {
         assert_eq!(refusal(result).code(), RefusalCode::NotAuthorized);

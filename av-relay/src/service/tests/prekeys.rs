@@ -1,5 +1,5 @@
 use av_wire::RefusalCode;
-use av_wire::bundle::{Bundle, PrekeyKind};
+use av_wire::bundle::PrekeyKind;
 use av_wire::public::Role;
 
 use super::refusal;
@@ -14,17 +14,17 @@ async fn a_one_time_prekey_is_handed_out_once_and_one_an_hour() {
     let fetch = async |by: &TestDevice| {
         let found = relay.fetch_bundle(&tenant.actor(by), &tenant.owner.id(), true).await.unwrap();
         assert_eq!(found.chain, tenant.owner.chain);
-        found.bundle.verify(&tenant.owner.public).unwrap().one_time().map(|key| key.id)
+        found.bundle().verify(&tenant.owner.public).unwrap().one_time().map(|key| key.id)
     };
     let more = tenant.owner.prekey(PrekeyKind::OneTime, 3);
-    relay.publish_prekeys(&tenant.founder(), &[more]).await.unwrap();
+    relay.publish_prekeys(&tenant.founder(), &[more], &[]).await.unwrap();
     assert_eq!(fetch(&one).await, Some(2));
     assert_eq!(fetch(&one).await, None);
     assert_eq!(fetch(&two).await, Some(3));
     assert_eq!(fetch(&third).await, None);
 
     // A retry of what was published does not bring back what was handed out.
-    relay.publish_prekeys(&tenant.founder(), &[more]).await.unwrap();
+    relay.publish_prekeys(&tenant.founder(), &[more], &[]).await.unwrap();
     assert_eq!(fetch(&third).await, None);
 
     // After the hour, the requester gets another, and the old one stays gone.
@@ -32,7 +32,7 @@ async fn a_one_time_prekey_is_handed_out_once_and_one_an_hour() {
     let id = one.id();
     cluster.change(&cluster.owner().await, tenant.id, hour, &[&id.as_bytes().as_slice()]).await;
     let fourth = tenant.owner.prekey(PrekeyKind::OneTime, 4);
-    relay.publish_prekeys(&tenant.founder(), &[more, fourth]).await.unwrap();
+    relay.publish_prekeys(&tenant.founder(), &[more, fourth], &[]).await.unwrap();
     assert_eq!(relay.welcome(&tenant.founder()).await.unwrap().one_time_prekeys, 1);
     assert_eq!(fetch(&one).await, Some(4));
 }
@@ -43,12 +43,12 @@ async fn the_enrollments_one_time_prekey_is_the_approving_owners() {
     let tenant = Tenant::founded(&relay).await;
     let agent = tenant.active(Role::Agent).await;
     let found = relay.fetch_bundle(&tenant.founder(), &agent.id(), true).await.unwrap();
-    assert_eq!(found.bundle.one_time, None);
+    assert_eq!(found.bundle().one_time, None);
     // Nor can a retry publish it.
     let enrolled = agent.prekey(PrekeyKind::OneTime, 2);
-    relay.publish_prekeys(&tenant.actor(&agent), &[enrolled]).await.unwrap();
+    relay.publish_prekeys(&tenant.actor(&agent), &[enrolled], &[]).await.unwrap();
     let found = relay.fetch_bundle(&tenant.founder(), &agent.id(), true).await.unwrap();
-    assert_eq!(found.bundle.one_time, None);
+    assert_eq!(found.bundle().one_time, None);
 }
 
 #[tokio::test]
@@ -57,13 +57,13 @@ async fn the_newest_signed_prekey_counts() {
     let tenant = Tenant::founded(&relay).await;
     let agent = tenant.active(Role::Agent).await;
     let current =
-        async || -> Bundle { relay.fetch_bundle(&tenant.founder(), &agent.id(), true).await.unwrap().bundle };
+        async || relay.fetch_bundle(&tenant.founder(), &agent.id(), true).await.unwrap().bundle().signed;
     let newer = agent.prekey(PrekeyKind::Signed, 9);
-    relay.publish_prekeys(&tenant.actor(&agent), &[newer]).await.unwrap();
-    assert_eq!(current().await.signed, newer);
+    relay.publish_prekeys(&tenant.actor(&agent), &[newer], &[]).await.unwrap();
+    assert_eq!(current().await, newer);
     let older = agent.prekey(PrekeyKind::Signed, 8);
-    relay.publish_prekeys(&tenant.actor(&agent), &[older]).await.unwrap();
-    assert_eq!(current().await.signed, newer);
+    relay.publish_prekeys(&tenant.actor(&agent), &[older], &[]).await.unwrap();
+    assert_eq!(current().await, newer);
 }
 
 /// A device wipes the one-time prekeys of a signed prekey when it replaces the one after that.
@@ -72,7 +72,7 @@ async fn one_time_prekeys_go_when_their_signed_prekey_is_replaced_twice() {
     let (_cluster, relay) = relay().await;
     let tenant = Tenant::founded(&relay).await;
     let agent = tenant.active(Role::Agent).await;
-    let publish = async |keys: &[_]| relay.publish_prekeys(&tenant.actor(&agent), keys).await.unwrap();
+    let publish = async |keys: &[_]| relay.publish_prekeys(&tenant.actor(&agent), keys, &[]).await.unwrap();
     let left = async || relay.welcome(&tenant.actor(&agent)).await.unwrap().one_time_prekeys;
     publish(&[agent.prekey(PrekeyKind::OneTime, 10), agent.prekey(PrekeyKind::OneTime, 11)]).await;
     publish(&[agent.prekey(PrekeyKind::Signed, 12), agent.prekey(PrekeyKind::OneTime, 13)]).await;
@@ -80,7 +80,7 @@ async fn one_time_prekeys_go_when_their_signed_prekey_is_replaced_twice() {
     publish(&[agent.prekey(PrekeyKind::Signed, 14)]).await;
     assert_eq!(left().await, 1);
     let found = relay.fetch_bundle(&tenant.founder(), &agent.id(), true).await.unwrap();
-    let id = found.bundle.verify(&agent.public).unwrap().one_time().map(|key| key.id);
+    let id = found.bundle().verify(&agent.public).unwrap().one_time().map(|key| key.id);
     assert_eq!(id, Some(13));
 }
 
@@ -89,7 +89,7 @@ async fn prekeys_are_ones_own_and_not_too_many() {
     let (_cluster, relay) = relay().await;
     let tenant = Tenant::founded(&relay).await;
     let agent = tenant.active(Role::Agent).await;
-    let publish = async |keys: &[_]| relay.publish_prekeys(&tenant.actor(&agent), keys).await;
+    let publish = async |keys: &[_]| relay.publish_prekeys(&tenant.actor(&agent), keys, &[]).await;
     let foreign = tenant.owner.prekey(PrekeyKind::OneTime, 50);
     assert_eq!(refusal(publish(&[foreign]).await).code(), RefusalCode::NotAuthorized);
     let keys: Vec<_> = (10..211).map(|id| agent.prekey(PrekeyKind::OneTime, id)).collect();

@@ -94,7 +94,13 @@ async fn from_founding_to_revocation() {
         assert!(bundle.verify(&tenant.owner.public).unwrap().one_time().is_some());
     });
     let prekeys = [agent_device.prekey(PrekeyKind::OneTime, 3)];
-    agent.send(&ToRelay::PublishPrekeys { request: 2, prekeys: List::new(&prekeys) }).await;
+    agent
+        .send(&ToRelay::PublishPrekeys {
+            request: 2,
+            prekeys: List::new(&prekeys),
+            kem_prekeys: List::new(&[]),
+        })
+        .await;
     expect!(agent, ToDevice::Done { request: 2 });
     agent.send(&ToRelay::FetchCerts { request: 3, device_id }).await;
     expect!(agent, ToDevice::Certs { request: 3, chain } => assert_eq!(chain[..], agent_device.chain));

@@ -6,7 +6,7 @@ use std::vec::Vec;
 use ed25519_dalek::Signer;
 
 use super::{NOW, ORIGIN, Tenant, chain_of, encoded, leak, pattern};
-use crate::bundle::{Bundle, PrekeyKind};
+use crate::bundle::{Bundle, KemPrekeyKind, PrekeyKind};
 use crate::code::{RefusalCode, RejectCode};
 use crate::frame::{Fate, LinkKind, Rejected, ToDevice, ToRelay};
 use crate::frame::{authentication_message, founding_message};
@@ -32,6 +32,8 @@ impl Tenant {
             Rejected { sequence: 4, code: RejectCode::Unopened },
             Rejected { sequence: 500, code: RejectCode::UnknownSender },
         ];
+        let kem_prekeys =
+            vec![agent.kem_prekey(KemPrekeyKind::LastResort, 5), agent.kem_prekey(KemPrekeyKind::OneTime, 6)];
         let prekeys = vec![agent.prekey(PrekeyKind::Signed, 3), agent.prekey(PrekeyKind::OneTime, 4)];
         vec![
             (
@@ -109,7 +111,19 @@ impl Tenant {
             ),
             (
                 "ToRelay.PublishPrekeys",
-                ToRelay::PublishPrekeys { request: u32::MAX, prekeys: List::new(prekeys.leak()) },
+                ToRelay::PublishPrekeys {
+                    request: u32::MAX,
+                    prekeys: List::new(prekeys.leak()),
+                    kem_prekeys: List::new(&[]),
+                },
+            ),
+            (
+                "ToRelay.PublishPrekeys/kem",
+                ToRelay::PublishPrekeys {
+                    request: u32::MAX,
+                    prekeys: List::new(&[]),
+                    kem_prekeys: List::new(kem_prekeys.leak()),
+                },
             ),
             (
                 "ToRelay.FetchBundle",
@@ -202,6 +216,7 @@ impl Tenant {
             ("ToDevice.Status", ToDevice::Status { message_id, fate: Fate::Expired }),
             ("ToDevice.Bundle", bundle(agent.bundle())),
             ("ToDevice.Bundle/last", bundle(without_one_time)),
+            ("ToDevice.Bundle/kem", bundle(agent.bundle_with_kem())),
             ("ToDevice.EnrollmentWaiting", ToDevice::EnrollmentWaiting),
             ("ToDevice.Moved", ToDevice::Moved),
             ("ToDevice.Ping", ToDevice::Ping),
