@@ -135,8 +135,3 @@ fn main() -> Outcome {
     println!("Owner knows that the agent has its question");
     Ok(())
 }
-
-#[test]
-fn plays_to_its_end() -> Outcome {
-    main()
-}

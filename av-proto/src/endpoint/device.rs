@@ -71,6 +71,7 @@ impl LinkKeys {
 }
 
 /// How far a device has come; transitions consume the state before.
+#[expect(clippy::large_enum_variant, reason = "a device holds one, and there is no allocator to box it in")]
 pub(super) enum Progress {
     Founding(Founding),
     Requested(Requested),

@@ -22,6 +22,7 @@
 
 mod again;
 mod begin;
+mod bucket;
 mod calls;
 mod control;
 mod device;
@@ -83,6 +84,7 @@ use crate::enroll::{Invite, Membership};
 use crate::keys::Prekeys;
 use crate::limits::{CONTROL_ENTRIES, EVENTS, INVITES, ONE_TIME_PREKEYS, PENDING_REQUESTS, RECORD_OVERHEAD};
 use crate::record::{self, Tally};
+use bucket::Bucket;
 use calls::{CALLS, Call};
 use device::Device;
 use inbox::InboxEntry;
@@ -90,7 +92,7 @@ use link::Link;
 use meta::Meta;
 use outbox::{OutboxEntry, Settled};
 use owner::PendingRequest;
-use peer::{Bucket, Peer};
+use peer::Peer;
 use slot::{Held, Slot};
 use working_set::WorkingSet;
 

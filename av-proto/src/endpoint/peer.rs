@@ -8,6 +8,7 @@ use av_wire::{DeviceId, DevicePublic, Suite, TenantId};
 use heapless::{String, Vec};
 use rand_core::CryptoRng;
 
+use super::bucket::Bucket;
 use super::event::Standing;
 use super::peer_head::PeerHead;
 use super::received::Received;
@@ -21,10 +22,7 @@ use crate::enroll::{Certification, Revoked};
 use crate::error::{RatchetError, X3dhError};
 use crate::invite::NAME_MAX;
 use crate::keys::{Identity, Prekeys, Secret};
-use crate::limits::{
-    ANSWER_AFTER, MAX_GENERATION_JUMP, MAX_PREKEY_AGE, ONE_TIME_PREKEYS, PADDING_BLOCK, PRELUDE_BURST,
-    PRELUDE_PERIOD,
-};
+use crate::limits::{ANSWER_AFTER, MAX_GENERATION_JUMP, MAX_PREKEY_AGE, ONE_TIME_PREKEYS, PADDING_BLOCK};
 use crate::ratchet::{HeaderBlob, Opened, Place, Sealed, Session};
 use crate::record::codec::{CodecError, ReadRecord, Writer};
 use crate::x3dh::{self, Parameters};
@@ -74,37 +72,6 @@ pub(super) struct Peer<A: Aead, const SKIP: usize> {
     pub(super) resync: Resync,
     /// When to repeat the first flight, while no reply has opened.
     flight: Option<Wait>,
-}
-
-/// A token bucket over uptime: a forged prelude costs five DH, so they are rationed by peer.
-pub(super) struct Bucket {
-    /// Taken and not given back: a full bucket is all zeros, as an endpoint in a `static` has to be.
-    taken: u8,
-    refilled: u64,
-}
-
-impl Bucket {
-    pub(super) const FULL: Self = Self { taken: 0, refilled: 0 };
-
-    fn is_whole(&self, now: Now) -> bool {
-        let missing = u64::from(self.taken);
-        now.uptime.saturating_sub(self.refilled) >= missing.saturating_mul(PRELUDE_PERIOD)
-    }
-
-    pub(super) fn take(&mut self, now: Now) -> bool {
-        while self.taken > 0 && now.uptime.saturating_sub(self.refilled) >= PRELUDE_PERIOD {
-            self.taken -= 1;
-            self.refilled = self.refilled.saturating_add(PRELUDE_PERIOD);
-        }
-        if self.taken >= PRELUDE_BURST {
-            return false;
-        }
-        if self.taken == 0 {
-            self.refilled = now.uptime;
-        }
-        self.taken += 1;
-        true
-    }
 }
 
 impl<A: Aead, const SKIP: usize> Peer<A, SKIP> {

@@ -92,7 +92,8 @@ fn rejected(origin: &Origin, secret: &LinkSecret, message: &[u8], answer: &[u8])
         change(&mut changed);
         changed
     };
-    let changes: [(&str, fn(&mut Vec<u8>)); 4] = [
+    type Change = fn(&mut Vec<u8>);
+    let changes: [(&str, Change); 4] = [
         ("another tag", |bytes| bytes[47] ^= 1),
         ("an ephemeral key of small order", |bytes| bytes[..32].fill(0)),
         ("cut", |bytes| _ = bytes.pop()),

@@ -408,7 +408,7 @@ impl Tenant {
             }
             ToRelay::FetchBundle { request, device_id, .. } => {
                 let chain = self.chain(&device_id);
-                let bundle = self.accounts.get(&device_id).and_then(|account| account.bundle.clone());
+                let bundle = self.accounts.get(&device_id).and_then(|account| account.bundle);
                 match bundle {
                     Some(bundle) => {
                         let bundle = Bundle { one_time: None, ..bundle };
