@@ -8,7 +8,7 @@ use super::refusal;
 use crate::bus::{CloseReason, Presence};
 use crate::service::Actor;
 use crate::store::EntryContent;
-use crate::testing::{ORIGIN, Tenant, TestDevice, random, relay};
+use crate::testing::{ORIGIN, Tenant, TestDevice, certify_by_root, random, relay};
 
 async fn is_let_in(tenant: &Tenant, device: &TestDevice) -> bool {
     let claim = device.authentication(tenant.id, random(), ORIGIN, LinkKind::Plain);
@@ -240,4 +240,64 @@ async fn statements_come_from_active_owners_with_a_say_over_the_device() {
     // None of the refused ones used up a serial.
     tenant.state(Verdict::Revoked, victim.id(), 2).await.unwrap();
     assert!(!is_let_in(&tenant, &victim).await);
+}
+
+#[tokio::test]
+async fn who_stands_on_a_revoked_owner_is_certified_anew_by_another_and_nobody_else_is() {
+    let (_cluster, relay) = relay().await;
+    let tenant = Tenant::founded(&relay).await;
+    let mut second = tenant.active(Role::Owner).await;
+    let agent = tenant.active(Role::Agent).await;
+    second.chain = certify_by_root(&tenant.root, tenant.id, &second);
+    let chain = second.certify(tenant.id, &agent.public);
+    let early = relay.recertify(&tenant.actor(&second), &chain).await;
+    assert_eq!(refusal(early).code(), RefusalCode::NotFound, "its certificate stands");
+
+    let revocation = tenant.statement_of_root(Verdict::Revoked, tenant.owner.id(), 5_000);
+    relay.post_statement(&tenant.actor(&second), &revocation).await.unwrap();
+    let through_revoked = tenant.owner.certify(tenant.id, &agent.public);
+    let of_nobody = second.certify(tenant.id, &TestDevice::new(Role::Agent).public);
+    for (actor, chain, code) in [
+        (&second, &through_revoked, RefusalCode::NotAuthorized),
+        (&second, &of_nobody, RefusalCode::NotFound),
+        (&agent, &chain, RefusalCode::NotAuthorized),
+        (&tenant.owner, &chain, RefusalCode::NotAuthorized),
+    ] {
+        assert_eq!(refusal(relay.recertify(&tenant.actor(actor), chain).await).code(), code);
+    }
+    for _ in 0..2 {
+        relay.recertify(&tenant.actor(&second), &chain).await.unwrap();
+    }
+    assert_eq!(relay.fetch_certs(&tenant.actor(&second), &agent.id()).await.unwrap(), chain);
+    let entries = relay.entries_after(&tenant.actor(&agent), 0, 10).await.unwrap();
+    let is_new_chain =
+        |content: &EntryContent| matches!(content, EntryContent::Recertified(got) if *got == chain);
+    assert_eq!(entries.iter().filter(|entry| is_new_chain(&entry.content)).count(), 1);
+}
+
+#[tokio::test]
+async fn statements_are_fetched_in_order_by_their_issuer_and_serial() {
+    let (_cluster, relay) = relay().await;
+    let tenant = Tenant::founded(&relay).await;
+    let agent = tenant.active(Role::Agent).await;
+    let held = tenant.active(Role::Agent).await;
+    let mut said = Vec::new();
+    for (serial, verdict) in [Verdict::Suspended, Verdict::Resumed, Verdict::Revoked].into_iter().enumerate()
+    {
+        said.push(tenant.owner.statement(tenant.id, verdict, held.id(), serial as u64 + 1));
+        relay.post_statement(&tenant.founder(), &said[serial]).await.unwrap();
+    }
+    for after in [0, 1, 2, 3, u64::MAX] {
+        let fetched = relay.fetch_statements(&tenant.actor(&agent), &tenant.owner.id(), after).await.unwrap();
+        let fetched: Vec<_> = fetched.into_iter().map(|posted| posted.signed).collect();
+        let behind = usize::try_from(after.min(3)).unwrap();
+        assert_eq!(fetched, said[behind..], "{after}");
+    }
+    let of_another = relay.fetch_statements(&tenant.actor(&agent), &agent.id(), 0).await.unwrap();
+    assert!(of_another.is_empty());
+    let by_revoked = relay.fetch_statements(&tenant.actor(&held), &tenant.owner.id(), 0).await;
+    assert_eq!(refusal(by_revoked).code(), RefusalCode::NotAuthorized);
+    let foreign = Tenant::founded(&relay).await;
+    let elsewhere = relay.fetch_statements(&foreign.founder(), &tenant.owner.id(), 0).await.unwrap();
+    assert!(elsewhere.is_empty());
 }
