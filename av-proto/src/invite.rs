@@ -44,7 +44,7 @@ pub enum InviteError {
 }
 
 impl InviteText {
-    /// A fresh token.
+    /// A fresh token, 20 random bytes.
     pub fn generate(rng: &mut dyn CryptoRng) -> Self {
         Self { token: Secret::random(rng) }
     }

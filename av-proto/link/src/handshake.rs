@@ -16,7 +16,7 @@ pub struct LinkSecret {
 }
 
 impl LinkSecret {
-    /// A fresh key pair.
+    /// A fresh X25519 key pair.
     pub fn generate(rng: &mut dyn CryptoRng) -> Self {
         Self::of(StaticSecret::random_from_rng(rng))
     }

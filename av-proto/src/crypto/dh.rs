@@ -19,7 +19,7 @@ pub struct AgreementSecret {
 }
 
 impl AgreementSecret {
-    /// A fresh key pair.
+    /// A fresh X25519 key pair.
     pub fn generate(rng: &mut dyn CryptoRng) -> Self {
         let secret = StaticSecret::random_from_rng(rng);
         let public = PublicKey::from(&secret).to_bytes();

@@ -31,7 +31,7 @@ impl<const N: usize> Secret<N> {
         Self([0; N])
     }
 
-    /// Fresh from `rng`.
+    /// `N` random bytes of `rng`.
     pub fn random(rng: &mut dyn CryptoRng) -> Self {
         let mut secret = Self::zero();
         rng.fill_bytes(&mut secret.0);

@@ -20,7 +20,7 @@ pub struct SigningSecret {
 }
 
 impl SigningSecret {
-    /// A fresh key pair.
+    /// A fresh Ed25519 key pair.
     pub fn generate(rng: &mut dyn CryptoRng) -> Self {
         Self::from_seed(Secret::random(rng).expose())
     }

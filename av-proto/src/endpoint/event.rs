@@ -13,7 +13,7 @@ use crate::limits::UNOPENED_IDS;
 pub struct OutboxId(pub(super) u64);
 
 impl OutboxId {
-    /// The number.
+    /// The number; it counts up, and stands for one message over restarts too.
     pub const fn number(self) -> u64 {
         self.0
     }

@@ -70,7 +70,7 @@ impl Persist<'_> {
         }
     }
 
-    /// The whole batch is durable.
+    /// The whole batch is durable: what waited for it may go out.
     pub fn stored(self) {
         self.records.mark_stored();
     }

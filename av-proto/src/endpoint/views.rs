@@ -56,12 +56,12 @@ where
         self.device.get().map(|device| *device.identity.fingerprint())
     }
 
-    /// This device's id.
+    /// This device's id, 16 bytes: the beginning of its fingerprint.
     pub fn device_id(&self) -> Option<DeviceId> {
         self.device.get().map(|device| *device.identity.device_id())
     }
 
-    /// How this device is called.
+    /// The name, 1 to 40 bytes, that this device proposed when it enrolled, or was founded under.
     pub fn name(&self) -> Option<&str> {
         self.device.get().map(|device| device.name.as_str())
     }
@@ -71,7 +71,7 @@ where
         self.membership().map(|membership| *membership.tenant_id())
     }
 
-    /// The relay's origin.
+    /// The origin of the relay that this device was set up for; it connects to no other.
     pub fn origin(&self) -> Option<&Origin> {
         self.device.get().map(|device| &device.origin)
     }

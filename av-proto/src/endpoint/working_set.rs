@@ -35,7 +35,7 @@ impl PeerRecord {
         &self.device_id
     }
 
-    /// Where the store has it.
+    /// The record, 3 bytes, by which the store finds it.
     pub const fn key(&self) -> RecordKey {
         RecordKey::new(RecordKind::Peer, self.index)
     }

@@ -35,7 +35,7 @@ const PREFIX: &str = "avr1-";
 const SYMBOLS: usize = 56;
 
 impl RecoveryKey {
-    /// A fresh root.
+    /// A fresh root: an Ed25519 key pair from a 32-byte seed.
     pub fn generate(rng: &mut dyn CryptoRng) -> Self {
         Self::from_seed(Secret::random(rng))
     }
