@@ -35,6 +35,8 @@ pub struct World {
     /// Milliseconds.
     clock: u64,
     trace: VecDeque<String>,
+    /// All were active before anything went wrong.
+    was_active: bool,
     /// Devices that took in something the relay made up, or an old store: what they send or should hear may be lost.
     deceived: Vec<bool>,
     /// The nonce of the genuine message that a device is taking in.
@@ -75,6 +77,7 @@ impl World {
             manners: Manners::KIND,
             clock: 1_000,
             trace: VecDeque::new(),
+            was_active: false,
             deceived: vec![false; capacities.len()],
             in_hand: None,
             over: BTreeSet::new(),
@@ -111,6 +114,7 @@ impl World {
             manners: self.manners,
             clock: self.clock,
             trace: VecDeque::new(),
+            was_active: self.was_active,
             deceived: vec![false; self.devices.len()],
             in_hand: None,
             over: BTreeSet::new(),
@@ -129,6 +133,7 @@ impl World {
             self.run()?;
         }
         self.check_active()?;
+        self.was_active = true;
         self.relay.back_up();
         self.devices.iter_mut().for_each(Device::back_up);
         Ok(())

@@ -58,9 +58,9 @@ where
             // Late: the relay repeats itself after a lost connection, and the first one was believed already.
             ToDevice::Pending { .. } | ToDevice::Granted { .. } => {}
             ToDevice::Done { request: 0 } => self.confirmed(sent)?,
-            ToDevice::Welcome { inbox_epoch, .. } if sent == Some(Handshake::Authenticate) => {
+            ToDevice::Welcome { inbox_epoch, next_sequence, .. } if sent == Some(Handshake::Authenticate) => {
                 link.authenticated = true;
-                self.welcomed(inbox_epoch);
+                self.welcomed(inbox_epoch, next_sequence);
             }
             _ if !authenticated => return Err(ConnectionError::Violation),
             ToDevice::Accepted { message_id } => self.accepted(now, message_id),
@@ -207,8 +207,12 @@ where
         Ok(())
     }
 
-    fn welcomed(&mut self, epoch: InboxEpoch) {
+    /// A relay that has yet to give out a sequence that this device took went back, or numbered entries as it liked
+    /// before: the count begins anew, or this device would hear nothing until that number is reached. It gives a relay
+    /// no power that a new epoch does not. What comes a second time is known by its id.
+    fn welcomed(&mut self, epoch: InboxEpoch, next_sequence: u64) {
         let is_new = self.meta.get().is_some_and(|meta| meta.inbox_epoch != Some(epoch));
+        let is_behind = self.meta.get().is_some_and(|meta| meta.taken >= next_sequence.max(1));
         let was_known = self.meta.get().is_some_and(|meta| meta.inbox_epoch.is_some());
         if is_new
             && was_known
@@ -216,13 +220,17 @@ where
         {
             prekeys.publish_anew();
         }
-        if is_new && let Some(meta) = self.meta.edit() {
+        if (is_new || is_behind)
+            && let Some(meta) = self.meta.edit()
+        {
             meta.enter_epoch(epoch);
             for slot in &mut self.inbox {
                 if let Some(entry) = slot.edit() {
                     entry.sequence = 0;
                 }
             }
+        }
+        if is_new {
             // A relay that went back may have lost what it had accepted: all that has no receipt is sent once more.
             for entry in self.outbox.iter_mut().filter_map(Slot::get_mut) {
                 (entry.transmitted, entry.accepted) = (false, None);

@@ -133,7 +133,7 @@ impl World {
     /// Passes the next frame to a device; whether there was one.
     pub(super) fn deliver(&mut self, index: usize) -> Result<bool, Violation> {
         let Some(down) = self.relay.fetch(index)? else { return Ok(false) };
-        let is_forged = down.made_up || matches!(down.content, Some(Content::Message { genuine: false, .. }));
+        let is_forged = down.made_up || self.is_forged(index, &down);
         // What a batch that waits for its commit would change is not the frame's doing, nor what time has made due.
         let before = if is_forged {
             self.drain(index)?;
@@ -158,6 +158,20 @@ impl World {
             self.check_forged(index, &down, received, &before)?;
         }
         self.judge(index, &down, received)
+    }
+
+    /// Whether a message is a forgery or a replay. A copy of what a device took in before its store came back from a
+    /// backup is the message again.
+    fn is_forged(&self, index: usize, down: &Down) -> bool {
+        let Some(Content::Message { sender, header_blob, ciphertext, genuine: false }) = &down.content else {
+            return false;
+        };
+        let is_copy = |content: &Content| {
+            matches!(content, Content::Message { sender: from, header_blob: header, ciphertext: body, .. }
+                if from == sender && header == header_blob && body == ciphertext)
+        };
+        let has_forgotten = self.devices.get(index).is_some_and(|device| device.rolled_back);
+        !has_forgotten || !self.relay.archive.iter().any(|(_, content)| is_copy(content))
     }
 
     /// The relay asks whether the device is there: a frame that says nothing.

@@ -102,7 +102,7 @@ impl World {
         if device.machine.send(&mut device.rng, &peer, &payload).is_err() {
             return Ok(());
         }
-        self.book(index, peer, payload)
+        self.book(index, peer, payload).map(drop)
     }
 
     /// The application takes a message that was offered, and answers it or not.
@@ -120,19 +120,20 @@ impl World {
         self.ledger.heard(waiting.number);
         self.note(format!("{index} hears message {}", waiting.number));
         self.count("heard");
-        if answered { self.book(index, waiting.from, payload) } else { Ok(()) }
+        if answered { self.book(index, waiting.from, payload).map(drop) } else { Ok(()) }
     }
 
-    fn book(
+    /// Books a message that was sent, and returns its number.
+    pub(super) fn book(
         &mut self,
         index: usize,
         to: av_proto::wire::DeviceId,
         payload: Vec<u8>,
-    ) -> Result<(), Violation> {
+    ) -> Result<usize, Violation> {
         let number = self.ledger.sent(index, to, payload, watch::last_body_nonce());
         self.note(format!("{index} sends message {number}"));
         self.count("sent");
         self.device(index)?.unstored.push(number);
-        Ok(())
+        Ok(number)
     }
 }
