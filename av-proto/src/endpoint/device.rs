@@ -92,7 +92,7 @@ impl Device {
     pub(super) const MAX_LEN: usize = Identity::LEN + 2 + NAME_MAX + 2 + 280 + 72 + 1 + Requested::MAX_LEN;
 
     /// A device without a membership. Inlined, so that the room for one is not moved.
-    #[inline]
+    #[inline(always)]
     pub(super) const fn new(
         identity: Identity,
         name: String<NAME_MAX>,
@@ -259,7 +259,18 @@ impl Device {
     /// Reads a device into its slot, its chain where it stays.
     #[inline(never)]
     pub(super) fn fill(slot: &mut Slot<Self>, mark: u64, reader: &mut Reader<'_>) -> Result<(), CodecError> {
+        // Before there is a device on the stack beside it.
         let identity = Identity::read(reader)?;
+        Self::place(slot, mark, identity, reader)
+    }
+
+    #[inline(never)]
+    fn place(
+        slot: &mut Slot<Self>,
+        mark: u64,
+        identity: Identity,
+        reader: &mut Reader<'_>,
+    ) -> Result<(), CodecError> {
         let name = text(reader.var()?)?;
         let origin = Origin::parse(str(reader.var()?)?).map_err(|_| CodecError)?;
         let link_keys =

@@ -25,7 +25,7 @@ impl<const BODY: usize> InboxEntry<BODY> {
     pub(super) const OVERHEAD: usize = 8 + 16 + 16 + 17 + 2;
 
     /// An entry without its payload. Inlined, so that nothing but what is in it is moved.
-    #[inline]
+    #[inline(always)]
     pub(super) const fn new(
         sequence: u64,
         from: DeviceId,

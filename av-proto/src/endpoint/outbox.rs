@@ -112,7 +112,7 @@ impl<const BODY: usize> OutboxEntry<BODY> {
     pub(super) const OVERHEAD: usize = 8 + 1 + 16 + 16 + 1 + 2 + 1 + 16 + 32 + 16 + 32 + 2;
 
     /// An entry without its bytes. Inlined, so that nothing but what is in it is moved.
-    #[inline]
+    #[inline(always)]
     pub(super) const fn new(id: OutboxId, about: About, sealing: Option<Sealing>) -> Self {
         Self { id, about, bytes: Vec::new(), sealing, transmitted: false, accepted: None, check: Wait::NONE }
     }

@@ -90,6 +90,7 @@ impl<A: Aead, const SKIP: usize> Peer<A, SKIP> {
         + Sessions::<A, SKIP>::MAX_LEN
         + Received::MAX_LEN;
 
+    #[inline(always)]
     pub(super) fn new(
         device: DevicePublic,
         name: String<NAME_MAX>,
@@ -417,6 +418,7 @@ impl<A: Aead, const SKIP: usize> Peer<A, SKIP> {
 
     /// Reads a peer into its slot, and its sessions where they stay: they are too large to be moved about on a
     /// microcontroller's stack. On an error the slot is of no use.
+    #[inline(never)]
     pub(super) fn fill(
         slot: &mut Slot<Self>,
         mark: u64,
@@ -424,7 +426,7 @@ impl<A: Aead, const SKIP: usize> Peer<A, SKIP> {
         now: Now,
     ) -> Result<(), CodecError> {
         let head = PeerHead::read(&mut reader.clone())?;
-        slot.fill(mark, || Self::read(reader))?;
+        Self::place(slot, mark, reader)?;
         let peer = slot.get_mut().ok_or(CodecError)?;
         peer.sessions.fill(reader, now)?;
         peer.received = Received::read(reader, now)?;
@@ -432,17 +434,17 @@ impl<A: Aead, const SKIP: usize> Peer<A, SKIP> {
         if is_whole { Ok(()) } else { Err(CodecError) }
     }
 
-    /// A peer, without its sessions.
-    fn read(reader: &mut Reader<'_>) -> Result<Self, CodecError> {
+    /// Puts a peer without its sessions into its slot, made there before the rest is read into it.
+    #[inline(never)]
+    fn place(slot: &mut Slot<Self>, mark: u64, reader: &mut Reader<'_>) -> Result<(), CodecError> {
         let PeerHead { device, name, standing, diverged, .. } = PeerHead::read(reader)?;
         let certification = Certification::read(reader)?;
-        let mut suspended_by = Vec::new();
+        slot.restore(Self::new(device, name, standing, certification, None), mark);
+        let peer = slot.get_mut().ok_or(CodecError)?;
         for _ in 0..reader.u8()? {
-            suspended_by.push(DeviceId(*reader.array()?)).map_err(|_| CodecError)?;
+            peer.suspended_by.push(DeviceId(*reader.array()?)).map_err(|_| CodecError)?;
         }
-        let psk = if reader.flag()? { Some(Secret::new(*reader.array()?)) } else { None };
-        let mut peer = Self::new(device, name, standing, certification, psk);
-        peer.suspended_by = suspended_by;
+        peer.psk = if reader.flag()? { Some(Secret::new(*reader.array()?)) } else { None };
         peer.psk_chains = reader.u8()?;
         peer.accepted_generation = reader.u32()?;
         peer.sent_generation = reader.u32()?;
@@ -451,6 +453,6 @@ impl<A: Aead, const SKIP: usize> Peer<A, SKIP> {
         peer.was_confirmed = reader.flag()?;
         peer.diverged = diverged;
         peer.enrollment = if reader.flag()? { Some((*reader.array()?, *reader.array()?)) } else { None };
-        Ok(peer)
+        Ok(())
     }
 }

@@ -137,14 +137,22 @@ impl<A: Aead, const SKIP: usize> Sessions<A, SKIP> {
         self.loser.as_ref().map_or(Ok(()), |session| session.write(writer))
     }
 
-    /// Reads the sessions into their empty places. On an error they are of no use.
+    #[inline(never)]
+    fn fill_winner(&mut self, reader: &mut Reader<'_>) -> Result<(), CodecError> {
+        self.winner = if reader.flag()? { Some(Session::read(reader)?) } else { None };
+        Ok(())
+    }
+
+    #[inline(never)]
+    fn fill_loser(&mut self, reader: &mut Reader<'_>) -> Result<(), CodecError> {
+        self.loser = if reader.flag()? { Some(PreviousSession::read(reader)?) } else { None };
+        Ok(())
+    }
+
+    /// Reads the sessions into their empty places, each in a frame of its own. On an error they are of no use.
     pub(super) fn fill(&mut self, reader: &mut Reader<'_>, now: Now) -> Result<(), CodecError> {
-        if reader.flag()? {
-            self.winner = Some(Session::read(reader)?);
-        }
-        if reader.flag()? {
-            self.loser = Some(PreviousSession::read(reader)?);
-        }
+        self.fill_winner(reader)?;
+        self.fill_loser(reader)?;
         if self.winner.is_none() && self.loser.is_some() {
             return Err(CodecError);
         }

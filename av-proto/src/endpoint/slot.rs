@@ -66,7 +66,7 @@ impl<T> Slot<T> {
 
     /// Inlined, as [`Self::restore`]: a value that is made in the call's argument is then made in the slot, and its
     /// empty buffers are not moved.
-    #[inline]
+    #[inline(always)]
     pub(super) fn set(&mut self, value: T) {
         self.value = Held::Full(value);
         self.changed = true;
@@ -92,7 +92,7 @@ impl<T> Slot<T> {
     }
 
     /// Fills the slot with what the store holds.
-    #[inline]
+    #[inline(always)]
     pub(super) fn restore(&mut self, value: T, mark: u64) {
         self.value = Held::Full(value);
         self.changed = false;

@@ -71,6 +71,8 @@ impl Identity {
         writer.secret(self.agreement.expose())
     }
 
+    /// In a frame of its own: the public half of a seed takes three kilobytes of stack.
+    #[inline(never)]
     pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, CodecError> {
         let signing = SigningSecret::from_seed(reader.array()?);
         let public = DevicePublic::from_bytes(reader.bytes(DevicePublic::LEN)?)?;
