@@ -77,7 +77,7 @@
 //! | | peers in memory | skipped keys a session | messages out | messages in | largest `Deliver` frame | RAM, 64 bit |
 //! | --- | --- | --- | --- | --- | --- | --- |
 //! | [`SmallEndpoint`] | 2 | 16 | 3, and one place for receipts | 2 | 4,096 B | below 50 KiB |
-//! | [`HostEndpoint`] | 64, and more in the store | 32 | 48 | 8 | 8,032 B | below 740 KiB |
+//! | [`HostEndpoint`] | 64, and more in the store | 32 | 48 | 8 | 8,192 B | below 750 KiB |
 //!
 //! With feature `pq` a session holds a KEM ciphertext of 1,088 bytes beside. What is full says so
 //! ([`SendError::OutboxFull`], [`EndpointError::Full`]) before anything changes.
@@ -166,7 +166,7 @@ pub struct Now {
 }
 
 /// A host's endpoint: 64 peers in memory, 32 skipped keys a session, 48 messages out that wait for their receipts, 8
-/// messages in, frames up to 8,192 bytes. About 745 KiB: box it.
+/// messages in, frames up to 8,192 bytes. About 743 KiB: box it.
 pub type HostEndpoint = Endpoint<XChaCha20Poly1305, 64, 32, 48, 8, 8_352>;
 
 /// A microcontroller's endpoint: 2 peers, 16 skipped keys a session, 3 messages out and a place for receipts, 2

@@ -11,3 +11,7 @@ mod tests;
 pub use crate::crypto::Secret;
 pub use identity::Identity;
 pub use prekey::Prekeys;
+
+/// What a device's prekeys take more of memory in a build with a KEM.
+#[cfg(test)]
+pub(crate) const KEM_SECRETS: usize = size_of::<kem_prekey::KemPrekeys>();

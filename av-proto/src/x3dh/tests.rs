@@ -44,7 +44,7 @@ impl Scene {
         initiate(&self.of(&self.a, &self.b, mode), bundle, &mut rng(5)).expect("initiates")
     }
 
-    fn bundle(&self, with_one_time: bool) -> VerifiedBundle {
+    fn bundle(&self, with_one_time: bool) -> VerifiedBundle<'static> {
         let mut bundle = self.prekeys.bundle(&self.b, &mut []).expect("signs");
         bundle.one_time = bundle.one_time.filter(|_| with_one_time);
         bundle.verify(self.b.public()).expect("verifies")
@@ -317,7 +317,7 @@ fn keys_of_small_order_are_refused_at_every_agreement() {
 }
 
 /// A bundle that its device signed with this key in it.
-fn with_key(scene: &Scene, kind: PrekeyKind, key: [u8; 32]) -> VerifiedBundle {
+fn with_key(scene: &Scene, kind: PrekeyKind, key: [u8; 32]) -> VerifiedBundle<'static> {
     let genuine = scene.prekeys.bundle(&scene.b, &mut []).expect("signs");
     let record = Prekey { kind, id: 9, created_at: 0, key }.to_bytes();
     let parts: [&[u8]; 2] = [scene.b.device_id().as_bytes(), &record];

@@ -111,7 +111,7 @@ fn a_second_device_after_the_approval_offers_the_revocation() {
 
 /// The request of another device with the same token.
 fn second_request(world: &World, invite: &crate::InviteText) -> Vec<u8> {
-    let mut thief = Device::new(Side::Agent, 77);
+    let mut thief = <Device>::new(Side::Agent, 77);
     let origin = origin();
     let options = EnrollOptions {
         origin: &origin,
@@ -298,7 +298,7 @@ fn only_an_owner_invites_and_only_an_empty_endpoint_begins() {
     );
     let origin = origin();
     assert!(agent.endpoint.found(NOW, &mut agent.rng, &origin, None, "x").is_err());
-    let mut fresh = Device::new(Side::Owner, 9);
+    let mut fresh = <Device>::new(Side::Owner, 9);
     for name in ["", "a\nb", "a\u{202e}b", "a\u{200b}b", "a name of more than forty bytes is not taken"] {
         assert!(fresh.endpoint.found(NOW, &mut fresh.rng, &origin, None, name).is_err(), "{name:?}");
     }

@@ -9,7 +9,8 @@ use std::fs;
 use std::path::PathBuf;
 
 use super::records::with_every_kind;
-use super::{NOW, Output, Phase, RecordKey, SmallEndpoint, Store};
+use super::{NOW, Output, Phase, RecordKey, Store};
+use crate::SmallEndpoint;
 use crate::record::{Seal, VERSION};
 
 /// What the owner of [`with_every_kind`] seals under.

@@ -24,7 +24,7 @@ fn over_noise() -> World {
 fn enrolling(origin: &str, link_key: Option<[u8; 32]>) -> Device {
     let mut world = World::founded();
     let invite = world.invite(Role::Agent);
-    let mut device = Device::new(Side::Agent, 53);
+    let mut device = <Device>::new(Side::Agent, 53);
     let options = EnrollOptions {
         origin: &Origin::parse(origin).expect("an origin"),
         link_key,
@@ -125,7 +125,7 @@ fn a_device_speaks_only_on_a_connection_as_it_was_set_up_for() {
             assert_eq!(received.is_ok(), expected.is_ok());
         }
     }
-    let mut empty = Device::new(Side::Agent, 55);
+    let mut empty = <Device>::new(Side::Agent, 55);
     assert_eq!(empty.endpoint.connected(Channel::Plain), insecure, "nobody to speak for");
 }
 

@@ -16,6 +16,7 @@ mod resync;
 mod secrets;
 mod sessions;
 mod sizes;
+mod suites;
 mod tenant;
 mod working_set;
 
@@ -33,17 +34,20 @@ use super::{
 };
 use crate::link::LinkSecret;
 use crate::testing::{NoisePipe, PostOffice, Side};
-use crate::{InviteText, Now, RecordChange, RecordKey, Seal, SmallEndpoint};
+use crate::{Endpoint, InviteText, Now, RecordChange, RecordKey, Seal, XChaCha20Poly1305};
 
 const MINUTE: u32 = 60;
 
 /// What a store holds: sealed records by key.
 type Store = BTreeMap<[u8; RecordKey::LEN], Vec<u8>>;
 
+/// [`SmallEndpoint`](crate::SmallEndpoint)'s bytes for a frame.
+const SMALL: usize = 4_256;
+
 /// A device with its store; the endpoint can be thrown away and restored at any time.
-struct Device {
+struct Device<const BODY: usize = SMALL> {
     side: Side,
-    endpoint: Box<SmallEndpoint>,
+    endpoint: Box<Endpoint<XChaCha20Poly1305, 2, 16, 4, 2, BODY>>,
     seal: Seal,
     store: Store,
     rng: ChaCha20Rng,
@@ -75,7 +79,7 @@ enum Step {
     Other,
 }
 
-impl Device {
+impl<const BODY: usize> Device<BODY> {
     fn new(side: Side, seed: u8) -> Self {
         Self {
             side,

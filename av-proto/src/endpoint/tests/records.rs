@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::{Device, RecordKey, Side, SmallEndpoint, Store, World};
+use super::{Device, RecordKey, Side, Store, World};
+use crate::SmallEndpoint;
 use crate::endpoint::{RestoreError, rewrite_record};
 use crate::record::codec::Writer;
 use crate::record::{Head, RecordKind, Seal};
