@@ -214,14 +214,15 @@ fn the_second_implementation_has_the_same_bytes_in_every_suite_and_mode() {
 }
 
 fn conversation<A: Aead>(second: &mut Second, seed: u64, suite: Suite, with_psk: bool) {
-    let (a, b) = (Device::new(seed, Role::Owner, suite.alone()), Device::new(seed + 1, Role::Agent, suite.alone()));
+    let (a, b) =
+        (Device::new(seed, Role::Owner, suite.alone()), Device::new(seed + 1, Role::Agent, suite.alone()));
     let psk = with_psk.then(|| Secret::new(PSK));
     let psk_json = with_psk.then(|| hex(&PSK));
     let has_kem = suite.has_kem();
     let (signed, one_time) = (b.prekey(2, 1), b.prekey(3, 2));
     let kem = has_kem.then(|| b.prekey(4, 3));
 
-    let mut kem_record = [0; av_proto::wire::bundle::KEM_RECORD];
+    let mut kem_record = [[0; av_proto::wire::bundle::KEM_RECORD]];
     let bundle = b.prekeys.bundle(&b.identity, &mut kem_record).expect("signs");
     let mut bundle_bytes = vec![0; 4_096];
     let bundle_bytes = bundle.encode(&mut bundle_bytes).expect("encodes");
@@ -230,7 +231,8 @@ fn conversation<A: Aead>(second: &mut Second, seed: u64, suite: Suite, with_psk:
         "signed": signed, "one_time": one_time, "kem": kem,
     }));
     assert_eq!(answer["bundle"], json!(hex(bundle_bytes)));
-    let verified = Bundle::decode(bundle_bytes).expect("its own").verify(b.identity.public()).expect("its own");
+    let verified =
+        Bundle::decode(bundle_bytes).expect("its own").verify(b.identity.public()).expect("its own");
 
     // X3DH: A begins in both implementations, B answers A's first message in both.
     let mut draws = Draws::new(seed + 2);
@@ -242,12 +244,14 @@ fn conversation<A: Aead>(second: &mut Second, seed: u64, suite: Suite, with_psk:
         psk: psk.as_ref(),
     };
     let session = initiate(&of_a, &verified, &mut draws).expect("initiates");
-    let drawn = draws.take();
+    let mut drawn = draws.take();
+    // The encapsulation draws first.
+    let kem_random = has_kem.then(|| hex(&drawn.remove(0)));
     let answer = second.compute(&json!({
         "op": "initiate", "session": "A", "suite": suite.byte(), "mode": u8::from(with_psk), "gen": GENERATION,
         "tenant_id": hex(TENANT.as_bytes()), "device": a.json(), "peer_public": hex(&b.identity.public().to_bytes()),
         "bundle": hex(bundle_bytes), "psk": psk_json, "ephemeral_secret": hex(&drawn[0]),
-        "kem_random": has_kem.then(|| hex(&drawn[1])), "ratchet_secret": hex(drawn.last().expect("drawn")),
+        "kem_random": kem_random, "ratchet_secret": hex(&drawn[1]),
     }));
     let mut one = End { name: "A", session, draws, inbox: VecDeque::new() };
     assert_eq!(answer["th"], json!(hex(one.session.id())));
@@ -319,7 +323,8 @@ fn converse<A: Aead>(
                 let mut forged = ciphertext.clone();
                 let bit = below(8 * forged.len());
                 forged[bit / 8] ^= 1 << (bit % 8);
-                let forged = Message { header_blob: header_blob.clone(), ciphertext: forged, body: body.clone() };
+                let forged =
+                    Message { header_blob: header_blob.clone(), ciphertext: forged, body: body.clone() };
                 assert!(!to.receive(second, &forged), "a forged message opens");
                 // Half of them are lost for good.
                 if below(2) == 0 {

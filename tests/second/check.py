@@ -1,4 +1,4 @@
-"""Runs every vector file against this implementation: `python -m second.check [DIRECTORY]`, from the directory above.
+"""Runs every vector file against this implementation: `python -m second.check [DIRECTORY]...`, from the directory above.
 
 Prints one line a file with the number of values that agree; exits 1 with the name of the first that does not. A vector
 that must be refused counts as a value, and must be refused for the reason that it names."""
@@ -491,16 +491,15 @@ CHECKS = {
 
 
 def main() -> int:
-    directory = Path(sys.argv[1] if len(sys.argv) > 1 else "vectors")
-    unknown = sorted(path.name for path in directory.glob("*.json") if path.stem not in CHECKS)
-    if unknown:
-        print(f"no check for {', '.join(unknown)}")
+    files = {path.stem: path for directory in sys.argv[1:] or ["vectors"] for path in Path(directory).glob("*.json")}
+    if files.keys() != CHECKS.keys():
+        print(f"vectors and checks differ: {', '.join(sorted(files.keys() ^ CHECKS.keys()))}")
         return 1
     for stem, check in CHECKS.items():
         count, name = 0, "its beginning"
         try:
-            vectors = json.loads((directory / f"{stem}.json").read_text())
-            for name, agrees in check(vectors | {"directory": str(directory)}):
+            vectors = json.loads(files[stem].read_text())
+            for name, agrees in check(vectors | {"directory": str(files["enrollment"].parent)}):
                 if not agrees:
                     print(f"{stem}.json: {name} differs")
                     return 1

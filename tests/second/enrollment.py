@@ -6,7 +6,7 @@ from . import cbor
 from .identity import OWNER, DevicePublic, device_id, read_device_public, tenant_id
 from .invite import InviteKeys
 from .prekeys import Bundle, read_bundle
-from .primitives import h256, mac, require, same, sign, uint, verify, with_length
+from .primitives import h128, h256, mac, require, same, sign, uint, verify, with_length
 
 CERT, REVOCATION = 1, 2
 TAG_OF_KIND = {CERT: "cert", REVOCATION: "revocation"}
@@ -139,6 +139,12 @@ def read_revocation(body: bytes, signature: bytes) -> Revocation:
 # 4.4 Chains
 
 
+def keep_name(cert: Cert | bytes) -> bytes:
+    """Section 4.5: the name by which a Revocation keeps a signed certificate."""
+    signed = cert if isinstance(cert, bytes) else cbor.encode([CERT, cert.body, cert.signature])
+    return h128("av1 keep", signed)
+
+
 def encode_chain(root_public: bytes, links: list[bytes]) -> bytes:
     return cbor.encode([root_public, *links])
 
@@ -189,7 +195,7 @@ def check_revocations(links: list[Any], certs: list[Cert], root: bytes, tenant: 
         before = links[place - 1] if place > 0 else None
         require(isinstance(before, Cert) and before.issuer == statement.subject != ROOT_ID, "chain: Revocation's place")
         require(statement.tenant_id == tenant, "chain: Revocation's tenant")
-        require(before.device_id in statement.names, "chain: Revocation does not keep")
+        require(keep_name(before) in statement.names, "chain: Revocation does not keep")
         further_up = certs[certs.index(before) + 2 :]
         keys = {cert.device_id: cert.device.identity_key for cert in further_up} | {ROOT_ID: root}
         require(statement.issuer in keys, "chain: Revocation's issuer")

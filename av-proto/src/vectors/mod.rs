@@ -10,6 +10,7 @@ mod invite;
 mod link;
 mod ratchet;
 mod record;
+mod second;
 mod x3dh;
 
 use core::convert::Infallible;
