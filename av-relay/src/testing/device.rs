@@ -1,6 +1,6 @@
 //! A device that signs what devices sign. Its agreement key is random: the relay never uses it.
 
-use av_wire::bundle::{Bundle, Prekey, PrekeyKind, SignedPrekey};
+use av_wire::bundle::{Bundle, KEM_RECORD, KemPrekey, KemPrekeyKind, Prekey, PrekeyKind, SignedPrekey};
 use av_wire::cert::DeviceCert;
 use av_wire::chain::{Chain, MAX_CHAIN_BYTES};
 use av_wire::enroll::{EnrollRequest, EnrollTranscript};
@@ -8,7 +8,7 @@ use av_wire::frame::{LinkKind, authentication_message};
 use av_wire::grant::Grant;
 use av_wire::ids::{DeviceId, Origin, TenantId};
 use av_wire::labels::SignaturePurpose;
-use av_wire::limits::SEALED_NAME;
+use av_wire::limits::{MIN_MAX_MESSAGE_WITH_KEM, SEALED_NAME};
 use av_wire::public::{DevicePublic, Role, Suite};
 use av_wire::signature::{Signature, SignedKind, Unverified, signed_parts};
 use av_wire::statement::{AnnouncedKeys, Statement, Verdict};
@@ -54,7 +54,11 @@ impl TestDevice {
         let key = SigningKey::from_bytes(&random());
         let public = DevicePublic {
             role,
-            suites: Suite::XChaCha20Poly1305.alone(),
+            suites: if max_message < MIN_MAX_MESSAGE_WITH_KEM {
+                Suite::XChaCha20Poly1305.alone()
+            } else {
+                Suite::XChaCha20Poly1305.alone().and(Suite::XChaCha20Poly1305MlKem768)
+            },
             max_message,
             identity_key: key.verifying_key().to_bytes(),
             agreement_key: random(),
@@ -70,6 +74,13 @@ impl TestDevice {
         let record = Prekey { kind, id, created_at: NOW, key: random() }.to_bytes();
         let signature = sign(&self.key, SignaturePurpose::Prekey, &[self.id().as_bytes(), &record]);
         SignedPrekey { record, signature }
+    }
+
+    /// A KEM prekey's record and signature.
+    pub(crate) fn kem_prekey(&self, kind: KemPrekeyKind, id: u32) -> (Box<[u8; KEM_RECORD]>, Signature) {
+        let record = KemPrekey::write(kind, id, NOW, &random());
+        let signature = sign(&self.key, SignaturePurpose::Prekey, &[self.id().as_bytes(), &record]);
+        (Box::new(record), signature)
     }
 
     /// A bundle with signed prekey 1 and one-time prekey 2.

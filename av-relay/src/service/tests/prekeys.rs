@@ -1,5 +1,5 @@
 use av_wire::RefusalCode;
-use av_wire::bundle::PrekeyKind;
+use av_wire::bundle::{KemPrekeyKind, PrekeyKind, SignedKemPrekey};
 use av_wire::public::Role;
 
 use super::refusal;
@@ -98,4 +98,50 @@ async fn prekeys_are_ones_own_and_not_too_many() {
     publish(&keys[100..200]).await.unwrap();
     assert_eq!(refusal(publish(&keys[200..]).await).code(), RefusalCode::OverQuota);
     assert_eq!(relay.welcome(&tenant.actor(&agent)).await.unwrap().one_time_prekeys, 200);
+}
+
+#[tokio::test]
+async fn kem_prekeys_go_out_once_each_then_the_last_resort_and_only_to_who_can_use_them() {
+    let (_cluster, relay) = relay().await;
+    let tenant = Tenant::founded(&relay).await;
+    let (one, two) = (tenant.active(Role::Agent).await, tenant.active(Role::Agent).await);
+    let fetch = async |by: &TestDevice, one_time: bool| {
+        let found = relay.fetch_bundle(&tenant.actor(by), &tenant.owner.id(), one_time).await.unwrap();
+        let bundle = found.bundle();
+        bundle.verify(&tenant.owner.public).unwrap().kem().map(|key| (key.kind(), key.id()))
+    };
+    assert_eq!(fetch(&one, false).await, None, "none was published");
+    let made = [
+        tenant.owner.kem_prekey(KemPrekeyKind::LastResort, 10),
+        tenant.owner.kem_prekey(KemPrekeyKind::OneTime, 11),
+        tenant.owner.kem_prekey(KemPrekeyKind::OneTime, 12),
+    ];
+    let keys: Vec<_> =
+        made.iter().map(|(record, signature)| SignedKemPrekey { record, signature: *signature }).collect();
+    relay.publish_prekeys(&tenant.founder(), &[], &keys).await.unwrap();
+    let last_resort = Some((KemPrekeyKind::LastResort, 10));
+    assert_eq!(fetch(&one, false).await, last_resort, "nobody asked for a one-time key");
+    assert_eq!(fetch(&one, true).await, Some((KemPrekeyKind::OneTime, 11)));
+    assert_eq!(fetch(&one, true).await, last_resort, "one an hour");
+    // A retry of what was published does not bring back what was handed out.
+    relay.publish_prekeys(&tenant.founder(), &[], &keys).await.unwrap();
+    assert_eq!(fetch(&two, true).await, Some((KemPrekeyKind::OneTime, 12)));
+
+    let (record, signature) = tenant.owner.kem_prekey(KemPrekeyKind::LastResort, 13);
+    let newer = SignedKemPrekey { record: &record, signature };
+    relay.publish_prekeys(&tenant.founder(), &[], &[newer]).await.unwrap();
+    assert_eq!(fetch(&one, false).await, Some((KemPrekeyKind::LastResort, 13)));
+    let foreign = SignedKemPrekey { record: &record, signature: made[0].1 };
+    let refused = relay.publish_prekeys(&tenant.founder(), &[], &[foreign]).await;
+    assert_eq!(refusal(refused).code(), RefusalCode::NotAuthorized);
+
+    let mut small = TestDevice::with_max_message(Role::Agent, 4_096);
+    let request = small.request(&tenant.invite(Role::Agent).await);
+    tenant.enroll(&request).await.unwrap();
+    small.chain = tenant.owner.certify(tenant.id, &small.public);
+    let grant = TestDevice::grant(&small.chain);
+    relay.approve(&tenant.founder(), &small.id(), &grant).await.unwrap();
+    let signature = small.activation(&request, &small.chain);
+    relay.activate(&tenant.id, &small.id(), &signature).await.unwrap();
+    assert_eq!(fetch(&small, true).await, None);
 }
