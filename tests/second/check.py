@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from . import cbor, enrollment, identity, invite, link, prekeys, primitives, ratchet, record, x3dh
+from . import cbor, enrollment, identity, invite, kem, link, prekeys, primitives, ratchet, record, x3dh
 from .primitives import Refused
 
 Result = tuple[str, bool]
@@ -215,7 +215,7 @@ def bundle_of_secrets(seed: bytes, public: bytes, secrets: dict[str, Any], creat
     return prekeys.encode_bundle(*(prekeys.sign_prekey(seed, public, one) for one in (signed, one_time)), None)
 
 
-# x3dh.json and ratchet.json
+# x3dh.json, x3dh-kem.json and ratchet.json
 
 WHY_NOT_A_MESSAGE = {
     "PN above 0 in the first chain": "receive: PN",
@@ -253,7 +253,8 @@ def agreement_of(v: dict[str, Any]) -> tuple[x3dh.Agreement, x3dh.Prelude, bytes
     numbers = v["suite"], v["mode"], v["gen"], hexed(v["tenant_id"])
     chain = hexed(v["initiator_chain"]) if "initiator_chain" in v else None
     secret = hexed(v["ephemeral_secret"])
-    agreement, prelude = x3dh.initiate(*numbers, us, peer.public, bundle, psk, secret, None, chain)
+    kem_random = hexed(v["kem"]["randomness"]) if "kem" in v else None
+    agreement, prelude = x3dh.initiate(*numbers, us, peer.public, bundle, psk, secret, kem_random, chain)
     return agreement, prelude, bundle.signed.key
 
 
@@ -263,7 +264,8 @@ def responder_session(v: dict[str, Any]) -> tuple[x3dh.Agreement, ratchet.Sessio
     prelude = ratchet.split_blob(hexed(v["first_message"]["header_blob"])).prelude
     psk = v["psk"] and hexed(v["psk"])
     signed, one_time = secret_of(v["signed_prekey"]), secret_of(v["one_time_prekey"])
-    agreement = x3dh.respond(suite, hexed(v["tenant_id"]), us, peer.public, prelude, signed, one_time, None, psk)
+    kem_key = secret_of(v.get("kem"), "seed")
+    agreement = x3dh.respond(suite, hexed(v["tenant_id"]), us, peer.public, prelude, signed, one_time, kem_key, psk)
     return agreement, ratchet.start_responder(suite, agreement, prelude, signed.secret)
 
 
@@ -299,6 +301,13 @@ def check_bundle(v: dict[str, Any], name: str) -> Iterator[Result]:
         secret = secret_of(ours)
         public = secret and (secret.id, primitives.x25519_public(secret.secret))
         yield f"{name} bundle", public == (theirs and (theirs.id, theirs.key))
+    if "kem" in v:
+        key = kem.public_of_seed(hexed(v["kem"]["seed"]))
+        yield f"{name} KEM key", key.hex() == v["kem"]["key"] and key == bundle.kem.key and v["kem"]["id"] == bundle.kem.id
+        secret, ciphertext = kem.encapsulate(key, hexed(v["kem"]["randomness"]))
+        yield f"{name} KEM ciphertext", ciphertext.hex() == v["kem"]["ciphertext"] and secret.hex() == v["kem"]["secret"]
+    else:
+        yield f"{name} no KEM key", bundle.kem is None
 
 
 def check_x3dh(v: dict[str, Any]) -> Iterator[Result]:
@@ -482,6 +491,7 @@ CHECKS = {
     "invite": check_invite,
     "enrollment": check_enrollment,
     "x3dh": check_x3dh,
+    "x3dh-kem": check_x3dh,
     "ratchet": check_ratchet,
     "record": check_record,
     "link": check_link,

@@ -79,7 +79,7 @@ fn conversation<T: Aead>() -> Value {
         mut responder_draws,
         initiator_id,
         value,
-    } = handshake::<T>(Variant { psk: true, one_time: true });
+    } = handshake::<T>(Variant { psk: true, one_time: true, kem: false });
     let mut messages: Vec<Message> = vec![];
     let mut acts: Vec<Value> = vec![];
     for act in ACTS {
