@@ -58,8 +58,8 @@ impl Request {
         EnrollRequest {
             lookup: self.lookup,
             device: self.device,
-            bundle: self.bundle.as_slice().into(),
-            sealed_name: self.sealed_name.as_slice().into(),
+            bundle: self.bundle.as_slice(),
+            sealed_name: self.sealed_name.as_slice(),
             pop: self.pop,
             tag: self.tag,
         }

@@ -43,9 +43,9 @@ impl Founder {
         let bundle = encoded(&founder.device.bundle()?)?;
         let message = founding_message(&tenant, connection.origin(), &founder.device.id())?;
         connection.must(&ToRelay::Found {
-            code: [].as_slice().into(),
-            chain: founder.chain.as_slice().into(),
-            bundle: bundle.as_slice().into(),
+            code: [].as_slice(),
+            chain: founder.chain.as_slice(),
+            bundle: bundle.as_slice(),
             signature: Signature(founder.root.sign(&message).to_bytes()),
         })?;
         Ok(founder)
@@ -105,7 +105,7 @@ impl Founder {
         let chain = self.certify(device)?;
         let origin = connection.origin().clone();
         let grant = encoded(&Grant {
-            chain: chain.as_slice().into(),
+            chain: chain.as_slice(),
             origin: origin.as_str(),
             link_key: [0; 32],
             next_link_key: [0; 32],
@@ -115,7 +115,7 @@ impl Founder {
         connection.must(&ToRelay::Approve {
             request: 2,
             device_id: device.device_id(),
-            grant: grant.as_slice().into(),
+            grant: grant.as_slice(),
         })?;
         Ok(chain)
     }
@@ -158,7 +158,7 @@ impl Founder {
         };
         let body = statement.body()?;
         let signature = self.device.sign(statement.kind().purpose(), &[&body])?;
-        encoded(&Unverified { kind: statement.kind(), body: body.as_slice().into(), signature })
+        encoded(&Unverified { kind: statement.kind(), body: body.as_slice(), signature })
     }
 
     /// Posts the next statement about `subject`.
@@ -167,7 +167,7 @@ impl Founder {
     /// When the relay refuses.
     pub fn post(&mut self, connection: &mut Connection, verdict: Verdict, subject: DeviceId) -> Outcome {
         let statement = self.statement(verdict, subject)?;
-        connection.must(&ToRelay::PostStatement { request: 3, statement: statement.as_slice().into() })
+        connection.must(&ToRelay::PostStatement { request: 3, statement: statement.as_slice() })
     }
 }
 
@@ -180,5 +180,5 @@ fn certificate(
 ) -> Outcome<Vec<u8>> {
     let body = DeviceCert { tenant_id: tenant, device: *device, issued_at: ISSUED_AT, issuer }.to_bytes();
     let signature = sign(key, SignaturePurpose::Cert, &[&body])?;
-    encoded(&Unverified { kind: SignedKind::Cert, body: body.as_slice().into(), signature })
+    encoded(&Unverified { kind: SignedKind::Cert, body: body.as_slice(), signature })
 }

@@ -223,7 +223,7 @@ impl Approval {
         agent.connect_to_enroll()?;
         let mut buffer = vec![0; av_wire::limits::MAX_FRAME];
         let grant = Grant {
-            chain: contents.chain.as_slice().into(),
+            chain: contents.chain.as_slice(),
             origin: &contents.origin,
             link_key: contents.link_key,
             next_link_key: contents.next_link_key,
@@ -231,7 +231,7 @@ impl Approval {
             tag,
         };
         let grant = av_wire::encode(&grant, &mut buffer)?.to_vec();
-        agent.feed_frame(&ToDevice::Granted { grant: grant.as_slice().into() })?;
+        agent.feed_frame(&ToDevice::Granted { grant: grant.as_slice() })?;
         let events = agent.take_events();
         if events.iter().any(|event| matches!(event, Event::EnrollmentGranted { .. })) {
             assert_eq!(agent.endpoint().phase(), Phase::Granted);

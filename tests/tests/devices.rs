@@ -159,8 +159,8 @@ fn an_agent_is_no_owner() -> Outcome {
         ToRelay::ListInvites { request: 1 },
         ToRelay::ListPending { request: 1 },
         ToRelay::Reject { request: 1, device_id: tenant.pending.id() },
-        ToRelay::Approve { request: 1, device_id: tenant.pending.id(), grant: chain.as_slice().into() },
-        ToRelay::PostStatement { request: 1, statement: foreign.as_slice().into() },
+        ToRelay::Approve { request: 1, device_id: tenant.pending.id(), grant: chain.as_slice() },
+        ToRelay::PostStatement { request: 1, statement: foreign.as_slice() },
     ] {
         let mut agent = tenant.active.connect(relay.origin(), tenant.id())?;
         let answer = agent.call(&frame)?;
@@ -176,11 +176,7 @@ fn an_agent_is_no_owner() -> Outcome {
 fn message(connection: &mut Connection, recipient: DeviceId, body: &[u8]) -> Outcome<Vec<u8>> {
     // Type and suite as AV/1 has them; the rest is noise to whoever has no key.
     let header = [[1, 1].as_slice(), &random::<80>()?].concat();
-    connection.call(&ToRelay::Send {
-        recipient,
-        header_blob: header.as_slice().into(),
-        ciphertext: body.into(),
-    })
+    connection.call(&ToRelay::Send { recipient, header_blob: header.as_slice(), ciphertext: body })
 }
 
 #[test]
@@ -256,7 +252,7 @@ fn the_same_message_twice_is_one_message() -> Outcome {
     let body = random::<64>()?;
     let frame = ToRelay::Send {
         recipient: tenant.founder.device.id(),
-        header_blob: header.as_slice().into(),
+        header_blob: header.as_slice(),
         ciphertext: body[..].into(),
     };
     let messages = relay.inspect()?.count(tenant.id(), "messages")?;
@@ -296,7 +292,7 @@ fn revoked_is_final() -> Outcome {
     for verdict in [Verdict::Resumed, Verdict::Suspended] {
         // The relay may refuse the statement or pass it on; the device stays out either way.
         let statement = tenant.founder.statement(verdict, subject)?;
-        tenant.owner.call(&ToRelay::PostStatement { request: 6, statement: statement.as_slice().into() })?;
+        tenant.owner.call(&ToRelay::PostStatement { request: 6, statement: statement.as_slice() })?;
         not_authorized(&attempt(relay.origin(), &tenant.revoked, tenant.id())?)?;
     }
     Ok(())

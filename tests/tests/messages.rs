@@ -28,8 +28,8 @@ impl Message {
             sequence,
             previous: sequence - 1,
             sender: self.sender,
-            header_blob: self.header_blob.as_slice().into(),
-            ciphertext: self.ciphertext.as_slice().into(),
+            header_blob: self.header_blob.as_slice(),
+            ciphertext: self.ciphertext.as_slice(),
             received_at: 0,
         }
     }

@@ -29,7 +29,7 @@ fn a_recorded_connection_played_back_changes_nothing_and_lets_nobody_in() -> Out
     let body = random::<64>()?;
     talking.call(&ToRelay::Send {
         recipient: founder.device.id(),
-        header_blob: header.as_slice().into(),
+        header_blob: header.as_slice(),
         ciphertext: body[..].into(),
     })?;
     founder.post(&mut owner, Verdict::Suspended, agent.id())?;
@@ -93,7 +93,7 @@ fn a_statement_counts_once_and_in_its_order() -> Outcome {
     let suspension = founder.statement(Verdict::Suspended, agent.id())?;
     let resumption = founder.statement(Verdict::Resumed, agent.id())?;
     let mut post = |statement: &[u8]| -> Outcome<bool> {
-        let answer = owner.call(&ToRelay::PostStatement { request: 4, statement: statement.into() })?;
+        let answer = owner.call(&ToRelay::PostStatement { request: 4, statement })?;
         Ok(matches!(decode(&answer)?, ToDevice::Done { .. }))
     };
     assert!(!post(&resumption)?, "a serial was left out");

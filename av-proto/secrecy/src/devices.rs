@@ -1,11 +1,10 @@
 //! Two devices whose secrets are unknown to valgrind and whose public keys are known to it.
 
-use av_proto::crypto::{Aead, AgreementSecret, KemSecret};
+use av_proto::crypto::{Aead, AgreementSecret};
 use av_proto::keys::{Identity, Prekeys};
 use av_proto::ratchet::{HeaderBlob, Session};
-use av_proto::wire::bundle::{KEM_RECORD, KemPrekey, KemPrekeyKind, SignedKemPrekey};
-use av_proto::wire::labels::SignaturePurpose;
-use av_proto::wire::{Role, Signature, Suite, Suites, TenantId};
+use av_proto::wire::bundle::KEM_RECORD;
+use av_proto::wire::{Role, Suites, TenantId};
 use av_proto::x3dh::{Parameters, initiate, respond};
 
 use crate::memcheck::{declassify, published};
@@ -21,14 +20,6 @@ pub struct Devices {
     /// Who answers.
     pub responder: Identity,
     prekeys: Prekeys<1>,
-    kem: Option<Kem>,
-}
-
-/// The responder's KEM prekey, as it is kept and as it is published.
-struct Kem {
-    secret: KemSecret,
-    record: [u8; KEM_RECORD],
-    signature: Signature,
 }
 
 /// A message as it crosses the relay.
@@ -61,26 +52,24 @@ impl Devices {
         let mut rng = SecretRng::new(1);
         let initiator = identity(&mut rng, Role::Owner, suites);
         let responder = identity(&mut rng, Role::Agent, suites);
-        let prekeys = Prekeys::generate(&mut rng, 0);
+        let prekeys = Prekeys::generate(&mut rng, suites, 0);
         for secret in [prekeys.signed_secret(1), prekeys.one_time_secret(2)] {
             declassify(secret.expect("made with the prekeys").public());
         }
-        let has_kem = suites.choose(suites).is_some_and(Suite::has_kem);
-        let kem = has_kem.then(|| Kem::new(&mut rng, &responder));
-        Self { initiator, responder, prekeys, kem }
+        Self { initiator, responder, prekeys }
     }
 
     /// The initiator's session.
     pub fn initiate<A: Aead, const SKIP: usize>(&self, rng: &mut SecretRng) -> Session<A, SKIP> {
-        let bundle = published(self.prekeys.bundle(&self.responder).expect("signs"));
+        let mut room = [[0; KEM_RECORD]];
+        let bundle = published(self.prekeys.bundle(&self.responder, &mut room).expect("signs"));
+        if let Some(kem) = &bundle.kem {
+            declassify(kem.record);
+        }
         let bundle = bundle.verify(self.responder.public()).expect("genuine");
-        let offer = self.kem.as_ref().map(|kem| {
-            let offer = SignedKemPrekey { record: &kem.record, signature: kem.signature };
-            offer.verify(self.responder.public()).expect("genuine")
-        });
         let (identity, peer) = (&self.initiator, self.responder.public());
         let parameters = Parameters { tenant: &TENANT, identity, peer, generation: 1, psk: None };
-        initiate(&parameters, &bundle, offer.as_ref(), rng).expect("initiates")
+        initiate(&parameters, &bundle, rng).expect("initiates")
     }
 
     /// The responder's session, which the first message asks for.
@@ -91,18 +80,8 @@ impl Devices {
         let parameters = Parameters { tenant: &TENANT, identity, peer, generation: 1, psk: None };
         let signed = self.prekeys.signed_secret(prelude.signed_prekey).expect("the one of the bundle");
         let one_time = prelude.one_time_prekey.and_then(|id| self.prekeys.one_time_secret(id));
-        let kem = self.kem.as_ref().map(|kem| &kem.secret);
+        let kem = prelude.kem_key.and_then(|id| self.prekeys.kem_secret(id));
         respond(&parameters, &prelude, signed, one_time, kem).expect("responds")
-    }
-}
-
-impl Kem {
-    fn new(rng: &mut SecretRng, device: &Identity) -> Self {
-        let secret = KemSecret::generate(rng);
-        let record = KemPrekey::write(KemPrekeyKind::LastResort, 7, 0, &published(secret.public()));
-        let parts: [&[u8]; 2] = [device.device_id().as_bytes(), &record];
-        let signature = device.signing().sign(SignaturePurpose::Prekey, &parts).expect("signs");
-        Self { secret, record, signature: published(signature) }
     }
 }
 

@@ -95,9 +95,6 @@ pub fn reorder(world: &mut World) -> Result<(), Failure> {
     world.hand_over(Side::Agent, number)?;
     world.drain(Side::Agent)?;
     world.run(&[Side::Owner], &mut Faults::none())?;
-    let accepted = fetch(world)?;
-    world.receive(Side::Agent, &accepted)?;
-    world.drain(Side::Agent)?;
     say_copies(world, 1)?;
     let frames = [fetch(world)?, fetch(world)?];
     let [before, after] = &frames;
@@ -131,8 +128,16 @@ fn say_copies(world: &mut World, copies: usize) -> Result<(), Failure> {
     world.run(&[Side::Owner], &mut Faults::none())
 }
 
+/// The agent's next delivery. What else the post office has for it, such as the answer to a receipt, it gets at once.
 fn fetch(world: &mut World) -> Result<Frame, Failure> {
-    world.office.fetch(Side::Agent).ok_or(Failure("a delivery was to come"))
+    loop {
+        let frame = world.office.fetch(Side::Agent).ok_or(Failure("a delivery was to come"))?;
+        if Delivery::of(&frame).is_ok() {
+            return Ok(frame);
+        }
+        world.receive(Side::Agent, &frame)?;
+        world.drain(Side::Agent)?;
+    }
 }
 
 /// Gives the agent a delivery that has to be refused with this event, and no record may change by a byte.

@@ -30,7 +30,7 @@ pub(crate) const DROPPED: &[Subject] = &[
     ("InviteText", || drawn(|rng| InviteText::generate(rng))),
     ("RecoveryKey", || drawn(|rng| RecoveryKey::generate(rng))),
     ("Identity", || drawn(|rng| Identity::generate(rng, Role::Agent, SUITE.alone(), 4_096))),
-    ("Prekeys", || drawn(|rng| Prekeys::<8>::generate(rng, 0))),
+    ("Prekeys", || drawn(|rng| Prekeys::<8>::generate(rng, Suite::XChaCha20Poly1305.alone(), 0))),
     ("InviteKeys", invite_keys),
     ("Session of the initiator", || session(true)),
     ("Session of the responder, with skipped keys", || session(false)),
