@@ -9,6 +9,7 @@ use super::Endpoint;
 use super::control::{Head, kind};
 use super::history::History;
 use super::outbox::{About, Message};
+use super::slot::Slot;
 use crate::crypto::Aead;
 use crate::ratchet::{RatchetError, reopen};
 
@@ -30,18 +31,15 @@ where
         let device = self.device.get().ok_or(RatchetError::NotReady)?;
         let membership = device.membership().ok_or(RatchetError::NotReady)?;
         let own_id = *device.identity.device_id();
+        let recipient = self.outbox.get(place).and_then(Slot::get).and_then(|entry| entry.about.recipient());
+        let to = recipient.ok_or(RatchetError::NotReady)?;
+        let index = self.peer_index(&to).ok_or(RatchetError::NotReady)?;
         let slot = self.outbox.get_mut(place).ok_or(RatchetError::NotReady)?;
         let entry = slot.get_mut().ok_or(RatchetError::NotReady)?;
         let (About::Message(message), Some(sealing)) = (&mut entry.about, &mut entry.sealing) else {
             return Err(RatchetError::NotReady);
         };
-        let to = message.peer;
-        let is_its = |peer: &super::Peer<A, SKIP>| peer.device_id == to;
-        let peer_slot = self
-            .peers
-            .iter_mut()
-            .find(|slot| slot.get().is_some_and(is_its))
-            .ok_or(RatchetError::NotReady)?;
+        let peer_slot = self.peers.get_mut(index).ok_or(RatchetError::NotReady)?;
         let peer = peer_slot.get_mut().ok_or(RatchetError::NotReady)?;
 
         let header_len = usize::from(message.header_len);

@@ -127,6 +127,11 @@ impl<const BODY: usize> OutboxEntry<BODY> {
         matches!(self.about, About::Message(_)) && self.sealing.is_none()
     }
 
+    /// Whether the relay has it and only its receipt is missing: it may be given up.
+    pub(super) const fn awaits_receipt(&self) -> bool {
+        self.sealing.is_some() && self.accepted.is_some()
+    }
+
     /// Whether it is a message for this peer that waits for a receipt.
     pub(super) fn is_unreceipted_by(&self, peer: &DeviceId) -> bool {
         self.sealing.is_some() && self.about.recipient() == Some(*peer)

@@ -173,8 +173,8 @@ where
     /// Messages that the outbox has room for, at the cost of those that the relay has.
     pub(super) fn outbox_room(&self) -> usize {
         let empty = self.outbox.iter().filter(|slot| slot.is_empty()).count();
-        let accepted = self.outbox.iter().filter_map(Slot::get);
-        let accepted = accepted.filter(|entry| entry.sealing.is_some() && entry.accepted.is_some()).count();
+        let entries = self.outbox.iter().filter_map(Slot::get);
+        let accepted = entries.filter(|entry| entry.awaits_receipt()).count();
         empty.saturating_sub(CONTROL_ENTRIES).saturating_add(accepted)
     }
 
@@ -190,7 +190,7 @@ where
         let empty = self.outbox.iter().filter(|slot| slot.is_empty()).count();
         let oldest = |is_candidate: &dyn Fn(&OutboxEntry<BODY>) -> bool| {
             let known = self.outbox.iter().enumerate().filter_map(|(place, slot)| Some((place, slot.get()?)));
-            let accepted = known.filter(|(_, entry)| entry.sealing.is_some() && entry.accepted.is_some());
+            let accepted = known.filter(|(_, entry)| entry.awaits_receipt());
             let oldest = accepted.filter(|(_, entry)| is_candidate(entry)).min_by_key(|(_, entry)| entry.id);
             oldest.map(|(place, _)| place)
         };

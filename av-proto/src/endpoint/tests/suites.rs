@@ -162,17 +162,24 @@ fn under(header_blob: &[u8], suite: Suite) -> Vec<u8> {
     changed
 }
 
-/// The byte stands in front of everything: nothing is computed for another suite than the one both choose.
-#[test]
-fn a_first_message_under_another_suite_costs_no_agreement() {
-    let mut pair = Pair::<LARGE, LARGE>::talking();
-    let (owner, agent) = (pair.owner.id(), pair.agent.id());
+/// Two that talk, and the frame of a further session's first message, which the agent has not had.
+fn with_a_first_flight() -> (Pair<LARGE, LARGE>, Vec<u8>) {
+    let mut pair = Pair::talking();
+    let agent = pair.agent.id();
     pair.owner.endpoint.start_session(&agent, true).expect("a known peer");
     while pair.owner.step(&mut pair.office) != Step::Idle {}
     while pass(&mut pair.owner, &mut pair.office) {
         pair.owner.drain_unheard();
     }
     let last = pair.owner.sent.last().expect("the first flight").clone();
+    (pair, last)
+}
+
+/// The byte stands in front of everything: nothing is computed for another suite than the one both choose.
+#[test]
+fn a_first_message_under_another_suite_costs_no_agreement() {
+    let (mut pair, last) = with_a_first_flight();
+    let owner = pair.owner.id();
     let Ok(ToRelay::Send { header_blob, ciphertext, .. }) = av_wire::decode(&last) else {
         panic!("the hello is the last frame");
     };
@@ -212,14 +219,8 @@ fn a_first_message_under_another_suite_costs_no_agreement() {
 /// minute; nothing is stored of it.
 #[test]
 fn forged_first_messages_cost_what_the_bucket_gives_and_replays_nothing() {
-    let mut pair = Pair::<LARGE, LARGE>::talking();
-    let (owner, agent) = (pair.owner.id(), pair.agent.id());
-    pair.owner.endpoint.start_session(&agent, true).expect("a known peer");
-    while pair.owner.step(&mut pair.office) != Step::Idle {}
-    while pass(&mut pair.owner, &mut pair.office) {
-        pair.owner.drain_unheard();
-    }
-    let last = pair.owner.sent.last().expect("the first flight").clone();
+    let (mut pair, last) = with_a_first_flight();
+    let owner = pair.owner.id();
     let Ok(ToRelay::Send { header_blob, ciphertext, .. }) = av_wire::decode(&last) else {
         panic!("the hello is the last frame");
     };
