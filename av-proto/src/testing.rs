@@ -4,14 +4,18 @@
 //! endpoints on a microcontroller.
 
 mod pipe;
+mod prekeys;
+mod secrets;
 
 pub use pipe::NoisePipe;
+pub use secrets::secrets_in_record;
 
-use av_wire::bundle::{Bundle, KEM_RECORD, KemPrekeyKind, PrekeyKind, SignedKemPrekey, SignedPrekey};
+use av_wire::bundle::{Bundle, SignedKemPrekey, SignedPrekey};
 use av_wire::frame::{ToDevice, ToRelay};
 use av_wire::message::message_id;
-use av_wire::{DeviceId, InboxEpoch, Signature, TenantId};
+use av_wire::{DeviceId, InboxEpoch, TenantId};
 use heapless::{Deque, Vec};
+use prekeys::KemPrekey;
 
 /// Bytes of the largest frame that the post office handles.
 pub const FRAME: usize = 4_224;
@@ -56,45 +60,6 @@ struct Known {
     prekeys: Vec<SignedPrekey, PREKEYS>,
     /// The same of the KEM.
     kem_prekeys: Vec<KemPrekey, KEM_PREKEYS>,
-}
-
-/// A KEM prekey in memory of its own.
-#[derive(Clone, PartialEq)]
-struct KemPrekey {
-    record: [u8; KEM_RECORD],
-    signature: Signature,
-}
-
-impl KemPrekey {
-    fn is_last_resort(&self) -> bool {
-        self.record.first() == Some(&(KemPrekeyKind::LastResort as u8))
-    }
-}
-
-/// Calls `found` with each secret in an opened record, so that a test can search for it where it must not be.
-///
-/// # Errors
-/// [`CodecError`](crate::record::codec::CodecError) when the record is not what its key says.
-pub fn secrets_in_record<A: crate::Aead, const SKIP: usize>(
-    key: crate::RecordKey,
-    record: &[u8],
-    found: &mut dyn FnMut(&[u8]),
-) -> Result<(), crate::record::codec::CodecError> {
-    let mut copy = [0; 2 * FRAME];
-    let mut secrets = Vec::<(usize, usize), 256>::new();
-    let mut mark = |place: core::ops::Range<usize>| {
-        // A record holds far fewer; one too many would be missed, so the bound is checked below.
-        let _ = secrets.push((place.start, place.end));
-    };
-    let mut writer = crate::record::codec::Writer::marking(&mut copy, &mut mark);
-    crate::endpoint::rewrite_record::<A, SKIP>(key, record, &mut writer)?;
-    if secrets.is_full() {
-        return Err(crate::record::codec::CodecError);
-    }
-    for (start, end) in secrets {
-        found(record.get(start..end).ok_or(crate::record::codec::CodecError)?);
-    }
-    Ok(())
 }
 
 impl Known {
@@ -330,49 +295,6 @@ impl PostOffice {
         }
     }
 
-    /// The one-time prekey of an enrollment is the approving owner's, and is not handed out again.
-    fn publish_bundle(&mut self, side: Side, bundle: &[u8]) -> Result<(), Undeliverable> {
-        let bundle = Bundle::decode(bundle).map_err(|_| Undeliverable)?;
-        bundle.kem.map_or(Ok(()), |kem| self.publish_kem(side, &kem))?;
-        self.publish(side, &bundle.signed)
-    }
-
-    fn publish_kem(&mut self, side: Side, prekey: &SignedKemPrekey<'_>) -> Result<(), Undeliverable> {
-        let prekey = KemPrekey { record: *prekey.record, signature: prekey.signature };
-        let prekeys = &mut self.known(side).kem_prekeys;
-        if prekey.is_last_resort() {
-            prekeys.retain(|known| !known.is_last_resort());
-        }
-        prekeys.retain(|known| known.record != prekey.record);
-        prekeys.push(prekey).map_err(|_| Undeliverable)
-    }
-
-    fn publish(&mut self, side: Side, prekey: &SignedPrekey) -> Result<(), Undeliverable> {
-        let prekeys = &mut self.known(side).prekeys;
-        if is_signed(prekey) {
-            prekeys.retain(|known| !is_signed(known));
-        }
-        prekeys.retain(|known| known.record != prekey.record);
-        prekeys.push(*prekey).map_err(|_| Undeliverable)
-    }
-
-    /// A one-time KEM prekey if one is asked for and there is one, else the last-resort one, which stays.
-    fn hand_out_kem(&mut self, of: Side, one_time: bool) -> Option<KemPrekey> {
-        let prekeys = &mut self.known(of).kem_prekeys;
-        let first = prekeys.iter().position(|prekey| !prekey.is_last_resort()).filter(|_| one_time);
-        match first {
-            Some(index) => Some(prekeys.remove(index)),
-            None => prekeys.iter().find(|prekey| prekey.is_last_resort()).cloned(),
-        }
-    }
-
-    fn hand_out(&mut self, of: Side, one_time: bool) -> Option<Bundle<'static>> {
-        let prekeys = &mut self.known(of).prekeys;
-        let signed = *prekeys.iter().find(|prekey| is_signed(prekey))?;
-        let first = prekeys.iter().position(|prekey| !is_signed(prekey)).filter(|_| one_time);
-        Some(Bundle { signed, one_time: first.map(|index| prekeys.remove(index)), kem: None })
-    }
-
     fn deliver<'f>(
         &mut self,
         to: Side,
@@ -394,10 +316,6 @@ impl Default for PostOffice {
     fn default() -> Self {
         Self::new()
     }
-}
-
-fn is_signed(prekey: &SignedPrekey) -> bool {
-    prekey.record.first() == Some(&(PrekeyKind::Signed as u8))
 }
 
 fn encode(frame: &ToDevice<'_>) -> Result<Frame, Undeliverable> {

@@ -38,6 +38,7 @@ mod link;
 mod meta;
 mod outbox;
 mod output;
+mod own_statements;
 mod owner;
 mod peer;
 mod peer_head;

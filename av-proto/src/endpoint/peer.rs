@@ -1,20 +1,20 @@
 //! A peer and the sessions with it (`PROTOCOL.md` sections 6 and 7).
 
+mod prelude;
+mod record;
+
 use av_wire::bundle::{KemPrekey, KemPrekeyKind, VerifiedBundle};
-use av_wire::layout::Reader;
 use av_wire::limits::MAX_OWNERS;
-use av_wire::message::{MessageType, Prelude};
-use av_wire::{DeviceId, DevicePublic, Suite, TenantId};
+use av_wire::message::MessageType;
+use av_wire::{DeviceId, DevicePublic, TenantId};
 use heapless::{String, Vec};
 use rand_core::CryptoRng;
 
 use super::bucket::Bucket;
 use super::event::Standing;
-use super::peer_head::PeerHead;
 use super::received::Received;
 use super::resync::Resync;
 use super::sessions::Sessions;
-use super::slot::Slot;
 use super::wait::Wait;
 use crate::Now;
 use crate::crypto::Aead;
@@ -22,9 +22,8 @@ use crate::enroll::{Certification, Revoked};
 use crate::error::{RatchetError, X3dhError};
 use crate::invite::NAME_MAX;
 use crate::keys::{Identity, Prekeys, Secret};
-use crate::limits::{ANSWER_AFTER, MAX_GENERATION_JUMP, MAX_PREKEY_AGE, ONE_TIME_PREKEYS, PADDING_BLOCK};
+use crate::limits::{ANSWER_AFTER, MAX_PREKEY_AGE, ONE_TIME_PREKEYS, PADDING_BLOCK};
 use crate::ratchet::{HeaderBlob, Opened, Place, Sealed, Session};
-use crate::record::codec::{CodecError, ReadRecord, Writer};
 use crate::x3dh::{self, Parameters};
 
 /// Where a message came in: the context that opening it needs.
@@ -75,21 +74,6 @@ pub(super) struct Peer<A: Aead, const SKIP: usize> {
 }
 
 impl<A: Aead, const SKIP: usize> Peer<A, SKIP> {
-    pub(super) const MAX_LEN: usize = PeerHead::MAX_LEN
-        + Certification::MAX_LEN
-        + 1
-        + (MAX_OWNERS + 1) * DeviceId::LEN
-        + 33
-        + 1
-        + 4
-        + 4
-        + 4
-        + 1
-        + 1
-        + 65
-        + Sessions::<A, SKIP>::MAX_LEN
-        + Received::MAX_LEN;
-
     #[inline(always)]
     pub(super) fn new(
         device: DevicePublic,
@@ -278,77 +262,6 @@ impl<A: Aead, const SKIP: usize> Peer<A, SKIP> {
         Ok(opened)
     }
 
-    /// Answers a prelude: the candidate session, the generation and the one-time key count only once its first
-    /// message has opened.
-    fn open_first(
-        &mut self,
-        context: &Context<'_>,
-        prekeys: &mut Prekeys<ONE_TIME_PREKEYS>,
-        prelude: &Prelude<'_>,
-        header_blob: &[u8],
-        ciphertext: &[u8],
-        out: &mut [u8],
-    ) -> Result<Opened, RatchetError> {
-        // Any other suite than the one that both sides choose is refused before anything is computed or rationed.
-        let chosen = context.identity.public().suites.choose(self.device.suites);
-        if chosen.map(Suite::byte) != header_blob.get(1).copied() {
-            return Err(RatchetError::Unopened);
-        }
-        self.check_initiator(prelude)?;
-        let jump = prelude.generation.checked_sub(self.accepted_generation).ok_or(RatchetError::Unopened)?;
-        if jump == 0 || jump > MAX_GENERATION_JUMP {
-            return Err(RatchetError::Unopened);
-        }
-        let psk = match prelude.mode {
-            0 if self.psk.is_none() || self.psk_chains > 0 => None,
-            1 => Some(self.psk.as_ref().ok_or(RatchetError::Unopened)?),
-            _ => return Err(RatchetError::Unopened),
-        };
-        if !self.preludes.take(context.now) {
-            return Err(RatchetError::Unopened);
-        }
-        let parameters = Parameters {
-            tenant: context.tenant,
-            identity: context.identity,
-            peer: &self.device,
-            generation: prelude.generation,
-            psk,
-        };
-        let signed = prekeys.signed_secret(prelude.signed_prekey).ok_or(RatchetError::Unopened)?;
-        let one_time = match prelude.one_time_prekey {
-            Some(id) => Some(prekeys.one_time_secret(id).ok_or(RatchetError::Unopened)?),
-            None => None,
-        };
-        let kem = match prelude.kem_key {
-            Some(id) => Some(prekeys.kem_secret(id).ok_or(RatchetError::Unopened)?),
-            None => None,
-        };
-        let mut candidate: Session<A, SKIP> =
-            x3dh::respond(&parameters, prelude, signed, one_time, kem).map_err(|_| RatchetError::Unopened)?;
-        let opened = candidate.decrypt(header_blob, ciphertext, out)?;
-        if let Some(id) = prelude.one_time_prekey {
-            prekeys.consume_one_time(id);
-        }
-        if let Some(id) = prelude.kem_key {
-            prekeys.consume_kem(id);
-        }
-        self.accepted_generation = prelude.generation;
-        self.sessions.install(candidate, context.identity.device_id(), &self.device_id, context.now);
-        Ok(opened)
-    }
-
-    /// A prelude names its initiator by id, or by a chain whose first certificate is the initiator's.
-    fn check_initiator(&self, prelude: &Prelude<'_>) -> Result<(), RatchetError> {
-        let claimed = match DeviceId::from_slice(prelude.initiator) {
-            Some(id) => id,
-            None => av_wire::chain::Chain::new(prelude.initiator)
-                .claimed()
-                .map_err(|_| RatchetError::Unopened)?
-                .device_id(),
-        };
-        if claimed == self.device_id { Ok(()) } else { Err(RatchetError::Unopened) }
-    }
-
     /// The psk ends when two receiving chains of one mode-1 session are in use, never before: wiping at the first
     /// received message leaves, after a lost reply, each side refusing the other's preludes for ever.
     fn note_psk_use(&mut self) {
@@ -374,85 +287,11 @@ impl<A: Aead, const SKIP: usize> Peer<A, SKIP> {
         !self.has_due_work() && self.resync.due().is_none() && self.preludes.is_whole(now)
     }
 
-    /// What is known of it without its sessions.
-    pub(super) fn head(&self) -> PeerHead {
-        PeerHead {
-            is_due: self.has_due_work(),
-            is_confirmed: self.is_confirmed(),
-            device: self.device,
-            name: self.name.clone(),
-            standing: self.standing,
-            diverged: self.diverged,
-        }
-    }
-
     /// Ends everything with a revoked peer; its generation stays known.
     pub(super) fn revoke(&mut self) {
         self.standing = Standing::Revoked;
         self.psk = None;
         self.sessions.wipe();
         self.received = Received::new();
-    }
-
-    pub(super) fn write(&self, writer: &mut Writer<'_>) -> Result<(), CodecError> {
-        self.head().write(writer)?;
-        self.certification.write(writer)?;
-        writer.u8(u8::try_from(self.suspended_by.len()).map_err(|_| CodecError)?)?;
-        self.suspended_by.iter().try_for_each(|owner| writer.bytes(owner.as_bytes()))?;
-        writer.flag(self.psk.is_some())?;
-        self.psk.as_ref().map_or(Ok(()), |psk| writer.secret(psk.expose()))?;
-        writer.u8(self.psk_chains)?;
-        writer.u32(self.accepted_generation)?;
-        writer.u32(self.sent_generation)?;
-        writer.u32(self.newest_prekey)?;
-        writer.flag(self.knows_us)?;
-        writer.flag(self.was_confirmed)?;
-        writer.flag(self.enrollment.is_some())?;
-        if let Some((transcript, chain_hash)) = &self.enrollment {
-            writer.bytes(transcript)?;
-            writer.bytes(chain_hash)?;
-        }
-        self.sessions.write(writer)?;
-        self.received.write(writer)
-    }
-
-    /// Reads a peer into its slot, and its sessions where they stay: they are too large to be moved about on a
-    /// microcontroller's stack. On an error the slot is of no use.
-    #[inline(never)]
-    pub(super) fn fill(
-        slot: &mut Slot<Self>,
-        mark: u64,
-        reader: &mut Reader<'_>,
-        now: Now,
-    ) -> Result<(), CodecError> {
-        let head = PeerHead::read(&mut reader.clone())?;
-        Self::place(slot, mark, reader)?;
-        let peer = slot.get_mut().ok_or(CodecError)?;
-        peer.sessions.fill(reader, now)?;
-        peer.received = Received::read(reader, now)?;
-        let is_whole = (head.is_due, head.is_confirmed) == (peer.has_due_work(), peer.is_confirmed());
-        if is_whole { Ok(()) } else { Err(CodecError) }
-    }
-
-    /// Puts a peer without its sessions into its slot, made there before the rest is read into it.
-    #[inline(never)]
-    fn place(slot: &mut Slot<Self>, mark: u64, reader: &mut Reader<'_>) -> Result<(), CodecError> {
-        let PeerHead { device, name, standing, diverged, .. } = PeerHead::read(reader)?;
-        let certification = Certification::read(reader)?;
-        slot.restore(Self::new(device, name, standing, certification, None), mark);
-        let peer = slot.get_mut().ok_or(CodecError)?;
-        for _ in 0..reader.u8()? {
-            peer.suspended_by.push(DeviceId(*reader.array()?)).map_err(|_| CodecError)?;
-        }
-        peer.psk = if reader.flag()? { Some(Secret::new(*reader.array()?)) } else { None };
-        peer.psk_chains = reader.u8()?;
-        peer.accepted_generation = reader.u32()?;
-        peer.sent_generation = reader.u32()?;
-        peer.newest_prekey = reader.u32()?;
-        peer.knows_us = reader.flag()?;
-        peer.was_confirmed = reader.flag()?;
-        peer.diverged = diverged;
-        peer.enrollment = if reader.flag()? { Some((*reader.array()?, *reader.array()?)) } else { None };
-        Ok(())
     }
 }

@@ -3,6 +3,7 @@
 mod authority;
 mod crash;
 mod crowd;
+mod device;
 mod enrollment;
 mod golden;
 mod hostile;
@@ -20,215 +21,20 @@ mod suites;
 mod tenant;
 mod working_set;
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use av_wire::frame::{ToDevice, ToRelay};
 use av_wire::message::message_id;
-use av_wire::{DeviceId, Fingerprint, MessageId, Origin, Role};
+use av_wire::{DeviceId, Fingerprint, Origin, Role};
 use chacha20::ChaCha20Rng;
 use rand_core::SeedableRng;
 
-use super::{
-    Channel, ConnectionError, EnrollOptions, Event, Output, Persist, PersistError, Phase, RequestVerdict,
-    Ticket,
-};
+use device::{Device, SMALL, Step, Store, opened_records, store};
+
+use super::{Channel, ConnectionError, EnrollOptions, Event, Output, Phase, RequestVerdict};
 use crate::link::LinkSecret;
 use crate::testing::{NoisePipe, PostOffice, Side};
-use crate::{Endpoint, InviteText, Now, RecordChange, RecordKey, Seal, XChaCha20Poly1305};
+use crate::{InviteText, Now, RecordKey};
 
 const MINUTE: u32 = 60;
-
-/// What a store holds: sealed records by key.
-type Store = BTreeMap<[u8; RecordKey::LEN], Vec<u8>>;
-
-/// [`SmallEndpoint`](crate::SmallEndpoint)'s bytes for a frame.
-const SMALL: usize = 4_256;
-
-/// A device with its store; the endpoint can be thrown away and restored at any time.
-struct Device<const BODY: usize = SMALL> {
-    side: Side,
-    endpoint: Box<Endpoint<XChaCha20Poly1305, 2, 16, 4, 2, BODY>>,
-    seal: Seal,
-    store: Store,
-    rng: ChaCha20Rng,
-    events: Vec<Event>,
-    /// Payloads that the application heard, in order. It keeps the ids durably, so a message that is offered again
-    /// after a crash is heard once.
-    heard: Vec<String>,
-    ids: BTreeSet<MessageId>,
-    /// Messages offered and not confirmed yet.
-    tickets: Vec<(Ticket, MessageId, String)>,
-    /// Every frame that left.
-    sent: Vec<Vec<u8>>,
-    /// Confirm at once.
-    confirms: bool,
-    /// The Noise link of the present connection, where there is one.
-    pipe: Option<NoisePipe>,
-    now: Now,
-    /// The relay takes its messages, and passes none on.
-    loses: bool,
-}
-
-/// One output of a device, for a test that wants to stop between two.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Step {
-    Idle,
-    Stored,
-    Sent,
-    Offered,
-    Other,
-}
-
-impl<const BODY: usize> Device<BODY> {
-    fn new(side: Side, seed: u8) -> Self {
-        Self {
-            side,
-            endpoint: Box::default(),
-            seal: Seal::new([seed; 32]),
-            store: Store::new(),
-            rng: ChaCha20Rng::from_seed([seed; 32]),
-            events: Vec::new(),
-            heard: Vec::new(),
-            ids: BTreeSet::new(),
-            tickets: Vec::new(),
-            sent: Vec::new(),
-            confirms: true,
-            pipe: None,
-            now: NOW,
-            loses: false,
-        }
-    }
-
-    /// The process dies; the next one begins with what was stored.
-    fn crash(&mut self) {
-        self.endpoint.reset();
-        self.tickets.clear();
-        for (key, sealed) in &self.store {
-            let key = RecordKey::from_bytes(key).expect("a key that was stored");
-            self.endpoint.restore(self.now, &self.seal, key, sealed).expect("a record that was stored");
-        }
-        self.endpoint.resume().expect("records that fit together");
-    }
-
-    /// Does what one output asks.
-    fn step(&mut self, office: &mut PostOffice) -> Step {
-        match self.endpoint.poll(self.now) {
-            None => Step::Idle,
-            Some(Output::Persist(persist)) => {
-                store(persist, &self.seal, &mut self.rng, &mut self.store);
-                Step::Stored
-            }
-            Some(Output::Transmit(frame)) => {
-                self.sent.push(frame.to_vec());
-                if self.loses && matches!(av_wire::decode(frame), Ok(ToRelay::Send { .. })) {
-                    return Step::Sent;
-                }
-                let arrived = self.pipe.as_mut().map(|pipe| pipe.to_relay(frame).expect("an open link"));
-                office
-                    .accept(self.side, arrived.as_deref().unwrap_or(frame))
-                    .expect("the post office has room");
-                Step::Sent
-            }
-            Some(Output::Deliver(delivery)) => {
-                let text = core::str::from_utf8(delivery.payload).expect("tests send text").to_string();
-                self.tickets.push((delivery.ticket, delivery.message_id, text));
-                if self.confirms {
-                    self.confirm_all();
-                }
-                Step::Offered
-            }
-            Some(Output::Event(event)) => {
-                self.events.push(event);
-                Step::Other
-            }
-            Some(Output::Timer(_)) => Step::Other,
-        }
-    }
-
-    fn confirm_all(&mut self) {
-        for (ticket, id, text) in self.tickets.drain(..) {
-            self.endpoint.confirm(&ticket).expect("a fresh ticket");
-            if self.ids.insert(id) {
-                self.heard.push(text);
-            }
-        }
-    }
-
-    fn drain(&mut self, office: &mut PostOffice) {
-        while self.step(office) != Step::Idle {}
-    }
-
-    /// Drains; frames go nowhere.
-    fn drain_unheard(&mut self) {
-        loop {
-            match self.endpoint.poll(self.now) {
-                None => return,
-                Some(Output::Persist(persist)) => store(persist, &self.seal, &mut self.rng, &mut self.store),
-                Some(Output::Event(event)) => self.events.push(event),
-                Some(Output::Transmit(frame)) => self.sent.push(frame.to_vec()),
-                Some(Output::Timer(_)) => {}
-                Some(Output::Deliver(_)) => panic!("nothing to deliver here"),
-            }
-        }
-    }
-
-    /// Drains while the relay loses what is sent.
-    fn drain_lost(&mut self) {
-        let mut nowhere = PostOffice::new();
-        while self.step(&mut nowhere) != Step::Idle {}
-    }
-
-    fn id(&self) -> DeviceId {
-        self.endpoint.device_id().expect("a device")
-    }
-
-    fn send(&mut self, to: &DeviceId, text: &str) {
-        self.endpoint.send(&mut self.rng, to, text.as_bytes()).expect("room in the outbox");
-    }
-
-    fn has(&self, event: &Event) -> bool {
-        self.events.contains(event)
-    }
-
-    /// What is stored, opened, without the inbox cursor.
-    fn records(&self) -> BTreeMap<[u8; 3], Vec<u8>> {
-        opened_records(&self.seal, &self.store)
-    }
-
-    /// What is stored, opened.
-    fn opened(&self) -> BTreeMap<[u8; 3], Vec<u8>> {
-        opened(&self.seal, &self.store)
-    }
-}
-
-fn opened(seal: &Seal, store: &Store) -> BTreeMap<[u8; 3], Vec<u8>> {
-    let open = |(key, sealed): (&[u8; 3], &Vec<u8>)| {
-        let mut out = vec![0; sealed.len()];
-        let record = RecordKey::from_bytes(key).expect("a known kind");
-        let opened = seal.open(record, sealed, &mut out).expect("it opens").to_vec();
-        (*key, opened)
-    };
-    store.iter().map(open).collect()
-}
-
-/// What is stored, opened, without the inbox cursor.
-fn opened_records(seal: &Seal, store: &Store) -> BTreeMap<[u8; 3], Vec<u8>> {
-    let mut records = opened(seal, store);
-    records.retain(|[kind, ..], _| *kind != crate::RecordKind::Meta as u8);
-    records
-}
-
-fn store(mut persist: Persist<'_>, seal: &Seal, rng: &mut ChaCha20Rng, store: &mut Store) {
-    let written = persist.write(seal, rng, |change| {
-        match change {
-            RecordChange::Put(key, sealed) => store.insert(key.to_bytes(), sealed.to_vec()),
-            RecordChange::Delete(key) => store.remove(&key.to_bytes()),
-        };
-        Ok::<(), ()>(())
-    });
-    assert_eq!(written, Ok::<(), PersistError<()>>(()));
-    persist.stored();
-}
 
 const NOW: Now = Now { uptime: 1_000, wall: 1_800_000_000 };
 
