@@ -23,6 +23,8 @@ pub struct Manners {
     pub corrupt: u32,
     /// The relay makes up a frame: noise, or an old one of this or another device.
     pub inject: u32,
+    /// The relay changes a request for enrollment, or a grant.
+    pub tamper: u32,
     /// Time passes.
     pub clock: u32,
 }
@@ -40,6 +42,7 @@ impl Manners {
         duplicate: 0,
         corrupt: 0,
         inject: 0,
+        tamper: 0,
         clock: 5,
     };
 
@@ -54,4 +57,7 @@ impl Manners {
 
     /// All of it, and stores that come back from a backup, on either side.
     pub const RUDE: Self = Self { rollback: 4, epoch: 3, ..Self::LYING };
+
+    /// The same, before the devices are enrolled.
+    pub const TAMPERING: Self = Self { tamper: 60, ..Self::RUDE };
 }

@@ -208,6 +208,13 @@ impl Relay {
         true
     }
 
+    /// Puts back what was fetched, to be fetched next.
+    pub(crate) fn put_back(&mut self, line: usize, down: Down) {
+        if let Some(line) = self.lines.get_mut(line) {
+            line.down.push_front(down);
+        }
+    }
+
     /// Puts a frame that the relay made up behind what is in flight.
     pub(crate) fn inject(&mut self, line: usize, frame: Vec<u8>) {
         if let Some(line) = self.lines.get_mut(line).filter(|line| line.open) {

@@ -4,6 +4,7 @@ mod passing;
 mod rest;
 mod rudeness;
 mod steps;
+mod tampering;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -16,6 +17,7 @@ use crate::machine::Capacity;
 use crate::manners::Manners;
 use crate::relay::Relay;
 use crate::watch;
+use tampering::Tampering;
 
 /// Steps that a violation carries.
 const TRACE: usize = 120;
@@ -47,6 +49,12 @@ pub struct World {
     rejected: BTreeSet<Vec<u8>>,
     /// The first frame of each kind that went to the relay (`true`) or to a device, by its first bytes.
     frames: BTreeMap<(bool, Vec<u8>), Vec<u8>>,
+    /// Requests and grants as the devices made them.
+    enrollments: BTreeSet<Vec<u8>>,
+    /// The relay is about to change a request or a grant.
+    tampering: Option<Tampering>,
+    /// The device in hand takes in a request or grant that nobody made.
+    in_hand_tampered: bool,
     /// How often each thing was done, so that a test can see that it was.
     done: BTreeMap<&'static str, u64>,
 }
@@ -83,6 +91,9 @@ impl World {
             over: BTreeSet::new(),
             rejected: BTreeSet::new(),
             frames: BTreeMap::new(),
+            enrollments: BTreeSet::new(),
+            tampering: None,
+            in_hand_tampered: false,
             done: BTreeMap::new(),
         }
     }
@@ -120,6 +131,9 @@ impl World {
             over: BTreeSet::new(),
             rejected: BTreeSet::new(),
             frames: BTreeMap::new(),
+            enrollments: self.enrollments.clone(),
+            tampering: None,
+            in_hand_tampered: false,
             done: BTreeMap::new(),
         })
     }
@@ -194,6 +208,14 @@ impl World {
     /// What this world does with an event beside noting it.
     fn told(&mut self, index: usize, event: &Event) -> Result<(), Violation> {
         match event {
+            Event::EnrollmentRequest(view)
+                if self.in_hand_tampered && view.verdict == RequestVerdict::TagVerified =>
+            {
+                Err(Violation::new("a request verified that was changed on its way"))
+            }
+            Event::EnrollmentGranted { .. } if self.in_hand_tampered => {
+                Err(Violation::new("a grant was believed that was changed on its way"))
+            }
             Event::EnrollmentRequest(view) if view.verdict == RequestVerdict::TagVerified => {
                 if self.index_of(&view.device_id).is_none() {
                     return Err(Violation::new("a request verified that no invited device made"));

@@ -98,6 +98,7 @@ impl World {
         }
         self.note(format!("{index} transmits {name}"));
         self.sample(true, &frame);
+        self.note_enrollment(&frame)?;
         self.relay.send(index, frame);
         Ok(())
     }
@@ -133,9 +134,11 @@ impl World {
     /// Passes the next frame to a device; whether there was one.
     pub(super) fn deliver(&mut self, index: usize) -> Result<bool, Violation> {
         let Some(down) = self.relay.fetch(index)? else { return Ok(false) };
+        let down = self.passed_on(index, down)?;
         let is_forged = down.made_up || self.is_forged(index, &down);
+        let is_tampered = self.is_tampered(&down.frame)?;
         // What a batch that waits for its commit would change is not the frame's doing, nor what time has made due.
-        let before = if is_forged {
+        let before = if is_forged || is_tampered {
             self.drain(index)?;
             self.ping(index)?;
             self.drain(index)?;
@@ -156,6 +159,11 @@ impl World {
         }
         if let Some(before) = before {
             self.check_forged(index, &down, received, &before)?;
+        }
+        if is_tampered {
+            self.in_hand_tampered = true;
+            self.drain(index)?;
+            self.in_hand_tampered = false;
         }
         self.judge(index, &down, received)
     }

@@ -28,6 +28,7 @@ impl World {
 
     fn settle(&mut self) -> Result<(), Violation> {
         self.note("the network becomes kind");
+        self.tampering = None;
         let manners = std::mem::replace(&mut self.manners, Manners { inject: 1, delay: 1, ..Manners::KIND });
         if manners.inject == 0 {
             self.manners.inject = 0;

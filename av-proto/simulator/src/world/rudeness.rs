@@ -26,6 +26,7 @@ pub(super) enum Rude {
     Duplicate,
     Corrupt,
     Inject,
+    Tamper,
     Clock,
 }
 
@@ -44,6 +45,7 @@ impl Rude {
             (Self::Duplicate, manners.duplicate),
             (Self::Corrupt, manners.corrupt),
             (Self::Inject, manners.inject),
+            (Self::Tamper, manners.tamper),
             (Self::Clock, manners.clock),
         ];
         all.into_iter().filter(|(_, weight)| *weight > 0).collect()
@@ -113,6 +115,10 @@ impl World {
             }
             Rude::Corrupt => self.corrupt(choices),
             Rude::Inject => self.inject(index, choices),
+            Rude::Tamper => {
+                self.tamper(choices);
+                Ok(())
+            }
             Rude::Clock => {
                 self.clock += choices.one_of(&JUMPS).copied().unwrap_or(0);
                 self.ring()
