@@ -281,6 +281,7 @@ impl Driver {
             ConnectionError::RetryAfter(seconds) => Some(*seconds),
             ConnectionError::Violation
             | ConnectionError::Moved
+            | ConnectionError::Redeliver
             | ConnectionError::Insecure
             | ConnectionError::NeedPeer(_) => None,
         };

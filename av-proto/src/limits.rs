@@ -90,6 +90,10 @@ pub const ONE_TIME_PREKEYS: usize = 8;
 /// not believed before is refused: the device goes on with the peers that it has.
 pub const REVOKED: usize = 32;
 
+/// Agents with which an agent has sessions by its application's word: a microcontroller talks to its owners, and to a
+/// neighbour or two. One more is refused.
+pub const ALLOWED_PEERS: usize = 8;
+
 /// One-time KEM prekeys whose secrets a device keeps: half as many as of the others, since with 1,184 bytes each they
 /// are what fills a `PublishPrekeys` call.
 pub const ONE_TIME_KEM_PREKEYS: usize = if cfg!(feature = "pq") { 4 } else { 0 };
@@ -164,6 +168,9 @@ pub const LONGEST_WAIT: u64 = 3_600_000;
 
 /// Milliseconds before frames that did not open are asked for: what comes meanwhile is asked for together.
 pub const RESYNC_DELAY: u64 = 2_000;
+
+/// Milliseconds for which a message waits until it is known who sent it. A relay that takes longer withholds it anyway.
+pub const INTRODUCTION_WAIT: u64 = 30_000;
 
 /// Milliseconds after which a resync without any answer, or a first flight without a reply, is repeated.
 pub const ANSWER_AFTER: u64 = 60_000;

@@ -32,7 +32,7 @@ pub(super) enum CallAbout {
     ListPending,
     /// The prekeys of a peer, to begin a session with it.
     FetchBundle(DeviceId),
-    /// The chain of a peer whose certification no longer stands.
+    /// The chain of an unknown sender, or of a peer whose certification no longer stands.
     FetchCerts(DeviceId),
     /// Statements of an owner behind this serial.
     FetchStatements(DeviceId, u64),
@@ -49,7 +49,7 @@ where
         about: CallAbout,
         frame: impl FnOnce(u32) -> ToRelay<'f>,
     ) -> Result<(), EndpointError> {
-        if self.calls.iter().any(|call| call.about == about) {
+        if self.is_under_way(about) {
             return Ok(());
         }
         let request = FIRST_CALL | self.calls_made;
@@ -63,6 +63,15 @@ where
     /// What the call with this number asked for, while it is under way.
     pub(super) fn call_about(&self, request: u32) -> Option<CallAbout> {
         self.calls.iter().find(|call| call.request == request).map(|call| call.about)
+    }
+
+    pub(super) fn is_under_way(&self, about: CallAbout) -> bool {
+        self.calls.iter().any(|call| call.about == about)
+    }
+
+    /// A call is given up.
+    pub(super) fn end_call_about(&mut self, about: CallAbout) {
+        self.calls.retain(|call| call.about != about);
     }
 
     /// The call with this number is over.

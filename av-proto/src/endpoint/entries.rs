@@ -15,6 +15,7 @@ use super::error::ConnectionError;
 use super::event::{Event, Standing};
 use super::history::History;
 use super::inbox::InboxEntry;
+use super::introduce::{Introduction, may_begin};
 use super::peer::{Context, Peer};
 use super::slot::Slot;
 use crate::Now;
@@ -51,6 +52,10 @@ where
         }
         let has_room = self.inbox.iter().any(Slot::is_empty);
         let link = self.link.get_mut().ok_or(ConnectionError::Violation)?;
+        if let Some(awaited) = &mut link.awaited {
+            awaited.has_followers = true;
+            return Ok(false);
+        }
         let is_first = !core::mem::replace(&mut link.has_entries, true);
         let has_gap = entry.previous > taken;
         if (has_gap && !is_first) || !has_room {
@@ -91,9 +96,15 @@ where
             return;
         }
         let known = self.peer_index(&sender);
-        let Some(index) = known.or_else(|| self.introduced(now, &sender, header_blob)) else {
-            self.reject(entry, sender, RejectCode::UnknownSender);
-            return;
+        let index = match known
+            .map_or_else(|| self.introduced(now, entry, &sender, header_blob), Introduction::Peer)
+        {
+            Introduction::Peer(index) => index,
+            Introduction::Awaited => return,
+            Introduction::Unknown => {
+                self.reject(entry, sender, RejectCode::UnknownSender);
+                return;
+            }
         };
         self.touch(index);
         let revoked = self.meta.get().map(|meta| &meta.revoked);
@@ -135,8 +146,10 @@ where
         let missing = RatchetError::Unopened;
         let device = self.device.get().ok_or(missing)?;
         let tenant = device.membership().ok_or(missing)?.tenant_id();
-        let context = Context { tenant, identity: &device.identity, now };
+        let allowed = &self.meta.get().ok_or(missing)?.allowed;
         let peer = self.peers.get_mut(index).and_then(Slot::get_mut).ok_or(missing)?;
+        let may_begin = may_begin(device.identity.public().role, &peer.device, &peer.device_id, allowed);
+        let context = Context { tenant, identity: &device.identity, now, may_begin };
         let prekeys = self.prekeys.get_mut().ok_or(missing)?;
         let before = prekeys.one_time_len();
         let opened = peer.open(&context, prekeys, header_blob, ciphertext, &mut self.scratch)?;

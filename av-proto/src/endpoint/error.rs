@@ -85,6 +85,9 @@ pub enum ConnectionError {
     Violation,
     /// The relay asks to reconnect.
     Moved,
+    /// A message was passed over until its sender's chain came, and now it has: the relay delivers it again on the next
+    /// connection.
+    Redeliver,
     /// The relay asks to wait this many seconds first.
     RetryAfter(u32),
     /// Nothing went out: the connection is plain, or its relay is not the one of this device's link key.
@@ -168,6 +171,9 @@ impl fmt::Display for ConnectionError {
             Self::NeedPeer(_) => f.write_str("the sender's record has to be lent first"),
             Self::Violation => f.write_str("the relay broke the protocol"),
             Self::Moved => f.write_str("the relay asks to reconnect"),
+            Self::Redeliver => {
+                f.write_str("a message's sender is known now, and the relay has to deliver it again")
+            }
             Self::RetryAfter(seconds) => write!(f, "the relay asks to wait {seconds} s"),
             Self::Insecure => f.write_str("the connection is not protected as this device demands"),
         }

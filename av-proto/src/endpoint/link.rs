@@ -8,6 +8,7 @@ use av_wire::limits::MAX_OWNERS;
 use heapless::Vec;
 
 use super::device::Handshake;
+use super::entries::Entry;
 use super::error::ConnectionError;
 use crate::Now;
 
@@ -59,6 +60,8 @@ pub(super) struct Link {
     pub(super) authenticated: bool,
     /// An inbox entry came.
     pub(super) has_entries: bool,
+    /// A message that is passed over until it is known who sent it.
+    pub(super) awaited: Option<Awaited>,
     /// The last sequence that was acknowledged here.
     pub(super) acknowledged: u64,
     pub(super) publishing: Option<Publishing>,
@@ -69,6 +72,18 @@ pub(super) struct Link {
     ping_period: u64,
     last_ping: u64,
     last_heard: u64,
+}
+
+/// A message of an unknown sender that names itself by id: its chain was asked for. What stands behind it in the inbox
+/// is passed over as well, since entries are taken in their order.
+#[derive(Clone, Copy)]
+pub(super) struct Awaited {
+    pub(super) entry: Entry,
+    pub(super) sender: DeviceId,
+    /// Uptime, ms: when the answer is given up.
+    pub(super) until: u64,
+    /// Another entry came meanwhile.
+    pub(super) has_followers: bool,
 }
 
 /// Prekeys that are under way to the relay.
@@ -89,6 +104,7 @@ impl Link {
             sent: None,
             authenticated: false,
             has_entries: false,
+            awaited: None,
             acknowledged: 0,
             publishing: None,
             in_vain: Vec::new(),

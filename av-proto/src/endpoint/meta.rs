@@ -8,8 +8,11 @@ use heapless::Vec;
 
 use super::resync::Unopened;
 use crate::enroll::{OwnerSerials, Revoked};
-use crate::limits::UNOPENED_IDS;
+use crate::limits::{ALLOWED_PEERS, UNOPENED_IDS};
 use crate::record::codec::{CodecError, ReadRecord, Writer};
+
+/// Agents that may begin sessions with this agent.
+pub(super) type Allowed = Vec<DeviceId, ALLOWED_PEERS>;
 
 pub(super) struct Meta {
     /// The sum of all other records' marks, as the last batch left it.
@@ -26,6 +29,8 @@ pub(super) struct Meta {
     pub(super) serials: OwnerSerials,
     /// Who is out.
     pub(super) revoked: Revoked,
+    /// Agents with whom this agent's application wants sessions.
+    pub(super) allowed: Allowed,
     /// The next outbox number.
     pub(super) next_outbox: u64,
     /// Frames that did not open and are to be asked for, the oldest first.
@@ -42,6 +47,8 @@ impl Meta {
         + 8
         + OwnerSerials::MAX_LEN
         + Revoked::MAX_LEN
+        + 1
+        + ALLOWED_PEERS * DeviceId::LEN
         + 8
         + 1
         + UNOPENED_IDS * 25;
@@ -55,6 +62,7 @@ impl Meta {
             statement_serial: 0,
             serials: OwnerSerials::new(),
             revoked: Revoked::new(),
+            allowed: Allowed::new(),
             next_outbox: 1,
             unopened: Vec::new(),
         }
@@ -101,6 +109,8 @@ impl Meta {
         writer.u64(self.statement_serial)?;
         self.serials.write(writer)?;
         self.revoked.write(writer)?;
+        writer.u8(u8::try_from(self.allowed.len()).map_err(|_| CodecError)?)?;
+        self.allowed.iter().try_for_each(|device| writer.bytes(device.as_bytes()))?;
         writer.u64(self.next_outbox)?;
         writer.u8(u8::try_from(self.unopened.len()).map_err(|_| CodecError)?)?;
         self.unopened.iter().try_for_each(|unopened| {
@@ -122,6 +132,10 @@ impl Meta {
         let statement_serial = reader.u64()?;
         let serials = OwnerSerials::read(reader)?;
         let revoked = Revoked::read(reader)?;
+        let mut allowed = Allowed::new();
+        for _ in 0..reader.u8()? {
+            allowed.push(DeviceId(*reader.array()?)).map_err(|_| CodecError)?;
+        }
         let next_outbox = reader.u64()?;
         let mut unopened = Vec::new();
         for _ in 0..reader.u8()? {
@@ -137,6 +151,7 @@ impl Meta {
             statement_serial,
             serials,
             revoked,
+            allowed,
             next_outbox,
             unopened,
         })

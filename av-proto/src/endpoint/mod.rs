@@ -89,6 +89,7 @@ use bucket::Bucket;
 use calls::{CALLS, Call};
 use device::Device;
 use inbox::InboxEntry;
+use introduce::Acquaintance;
 use link::Link;
 use meta::Meta;
 use outbox::{OutboxEntry, Settled};
@@ -126,6 +127,8 @@ pub struct Endpoint<
     events: Deque<Event, EVENTS>,
     /// Chain checks that unknown devices may cause, all of them together.
     introductions: Bucket,
+    /// A device that the chain asked for certifies. It becomes a peer when a message of it opens.
+    acquaintance: Held<Acquaintance>,
     /// Days of uptime, as of the last tick.
     day: u64,
     /// Waits for receipts that ended: one input can end them all.
@@ -191,6 +194,7 @@ where
             requests: Vec::new(),
             events: Deque::new(),
             introductions: Bucket::FULL,
+            acquaintance: Held::Empty,
             day: 0,
             settled: Deque::new(),
             timer: None,
@@ -221,6 +225,7 @@ where
             settled,
             timer: _,
             introductions,
+            acquaintance,
             day,
             calls_made,
             scratch,
@@ -238,6 +243,7 @@ where
         requests.clear();
         events.clear();
         settled.clear();
+        *acquaintance = Held::Empty;
         (*introductions, *day) = (Bucket::FULL, 0);
         *calls_made = 0;
         scratch.as_mut_slice().zeroize();
@@ -276,6 +282,7 @@ where
         if self.link.get_mut().is_some_and(|link| link.tick(now)) {
             self.notify(Event::ConnectionSilent);
         }
+        self.give_up_introduction(now);
         self.attend(now, rng);
     }
 
@@ -293,7 +300,8 @@ where
         let checks = self.outbox.iter().filter_map(Slot::get).map(|entry| entry.check.due());
         let checks = checks.filter(|due| *due > now.uptime && *due < u64::MAX);
         let ping = self.link.get().and_then(Link::next_ping).map(|due| due.max(now.uptime));
-        peers.chain(checks).chain(ping).min()
+        let awaited = self.link.get().and_then(|link| link.awaited).map(|awaited| awaited.until);
+        peers.chain(checks).chain(ping).chain(awaited).min()
     }
 
     fn membership(&self) -> Option<&Membership> {

@@ -259,7 +259,7 @@ where
         );
         let device = self.device.get().ok_or(ApproveError::NotOwner)?;
         let tenant = device.membership().ok_or(ApproveError::NotOwner)?.tenant_id();
-        let context = Context { tenant, identity: &device.identity, now };
+        let context = Context { tenant, identity: &device.identity, now, may_begin: true };
         let slot = self.peers.get_mut(vacancy.slot).ok_or(ApproveError::PeersFull)?;
         let peer = slot.get_mut().ok_or(ApproveError::Bug)?;
         peer.enrollment = Some((request.transcript().0, chain_hash));

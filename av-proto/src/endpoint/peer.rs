@@ -31,6 +31,8 @@ pub(super) struct Context<'c> {
     pub(super) tenant: &'c TenantId,
     pub(super) identity: &'c Identity,
     pub(super) now: Now,
+    /// Whether the peer may begin a session; not asked where this device does.
+    pub(super) may_begin: bool,
 }
 
 /// A peer, and what is known of the sessions with it.

@@ -124,7 +124,12 @@ where
         self.outbox.iter().find(|slot| slot.is_empty())?;
         let index = self.peer_index(peer)?;
         let device = self.device.get()?;
-        let context = Context { tenant: device.membership()?.tenant_id(), identity: &device.identity, now };
+        let context = Context {
+            tenant: device.membership()?.tenant_id(),
+            identity: &device.identity,
+            now,
+            may_begin: true,
+        };
         let slot = self.peers.get_mut(index)?;
         let known = slot.get_mut()?;
         if !known.is_in(&self.meta.get()?.revoked) {

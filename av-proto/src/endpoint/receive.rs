@@ -31,7 +31,8 @@ where
     /// Takes in one frame.
     ///
     /// # Errors
-    /// [`ConnectionError`]: close the connection. Nothing that the frame asked for has happened.
+    /// [`ConnectionError`]: close the connection. Unless it is [`ConnectionError::Redeliver`], nothing that the frame
+    /// asked for has happened.
     pub fn receive(
         &mut self,
         now: Now,
@@ -114,7 +115,7 @@ where
         self.maintain_prekeys(now, rng);
         self.fetch_missing();
         self.attend(now, rng);
-        Ok(())
+        self.end_introduction()
     }
 
     /// An input about a peer that is not in memory changes nothing.

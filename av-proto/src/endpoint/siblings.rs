@@ -59,7 +59,7 @@ where
         self.outbox.iter().filter(|slot| slot.is_empty()).count()
     }
 
-    fn is_owner(&self) -> bool {
+    pub(super) fn is_owner(&self) -> bool {
         self.public().is_some_and(|public| public.role == Role::Owner)
     }
 

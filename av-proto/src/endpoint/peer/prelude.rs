@@ -30,6 +30,9 @@ impl<A: Aead, const SKIP: usize> Peer<A, SKIP> {
             return Err(RatchetError::Unopened);
         }
         self.check_initiator(prelude)?;
+        if !context.may_begin {
+            return Err(RatchetError::Unopened);
+        }
         let jump = prelude.generation.checked_sub(self.accepted_generation).ok_or(RatchetError::Unopened)?;
         if jump == 0 || jump > MAX_GENERATION_JUMP {
             return Err(RatchetError::Unopened);

@@ -12,7 +12,7 @@ use chacha20::ChaCha20Rng;
 use rand_core::SeedableRng;
 
 use super::{EnrollOptions, Event, NOW, Output, Phase, RequestVerdict, Store, origin, store};
-use crate::endpoint::{Channel, SendError, Standing};
+use crate::endpoint::{Channel, ConnectionError, SendError, Standing};
 use crate::{Endpoint, RecordKey, RecoveryKey, Seal, XChaCha20Poly1305};
 
 type Device = Endpoint<XChaCha20Poly1305, 6, 4, 16, 4, 4_256>;
@@ -26,6 +26,15 @@ struct Account {
     /// Entries by their number, the first 1.
     inbox: Vec<Vec<u8>>,
     delivered: usize,
+    acknowledged: usize,
+}
+
+/// What the relay does when it is asked for a chain.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Chains {
+    Given,
+    NotFound,
+    Unanswered,
 }
 
 struct PostedStatement {
@@ -58,6 +67,9 @@ pub(super) struct Tenant {
     pub(super) root: Option<RecoveryKey>,
     /// The relay passes no statement on.
     pub(super) withholds: bool,
+    pub(super) chains: Chains,
+    /// How often it was asked for one.
+    pub(super) chains_asked: usize,
 }
 
 fn bytes(frame: &ToDevice<'_>) -> Vec<u8> {
@@ -76,6 +88,8 @@ impl Tenant {
             tenant_id: None,
             root: None,
             withholds: false,
+            chains: Chains::Given,
+            chains_asked: 0,
         };
         let laptop = tenant.member();
         let Member { endpoint, rng, .. } = &mut tenant.members[laptop];
@@ -228,6 +242,15 @@ impl Tenant {
         member.answers = vec![bytes(&ToDevice::Challenge { nonce: [9; 32], server_time: 0 })];
         member.endpoint.connected(Channel::Plain).expect("loopback");
         member.connected = true;
+        let account = member.endpoint.device_id().and_then(|id| self.accounts.get_mut(&id));
+        if let Some(account) = account {
+            account.delivered = account.acknowledged;
+        }
+    }
+
+    pub(super) fn reconnect(&mut self, index: usize) {
+        self.members[index].endpoint.disconnected();
+        self.connect(index);
     }
 
     fn drain(&mut self, index: usize) -> bool {
@@ -274,6 +297,11 @@ impl Tenant {
         };
         let Member { endpoint, rng, .. } = &mut self.members[index];
         let result = endpoint.receive(NOW, rng, &frame);
+        if result == Err(ConnectionError::Redeliver) {
+            self.drain(index);
+            self.reconnect(index);
+            return true;
+        }
         assert_eq!(result, Ok(()), "member {index}: {frame:02x?}");
         true
     }

@@ -8,7 +8,7 @@ use av_wire::message::message_id;
 use av_wire::statement::{Statement, Verdict};
 use av_wire::{DeviceId, InboxEpoch, RefusalCode, Unverified};
 
-use super::{PostedStatement, Tenant, bytes};
+use super::{Chains, PostedStatement, Tenant, bytes};
 
 impl Tenant {
     pub(in crate::endpoint::tests) fn answer(&mut self, index: usize, frame: &ToDevice<'_>) {
@@ -36,6 +36,25 @@ impl Tenant {
                 chain,
             });
         }
+    }
+
+    /// A message as the relay says it came.
+    pub(in crate::endpoint::tests) fn deliver(
+        &mut self,
+        sender: &DeviceId,
+        to: &DeviceId,
+        header_blob: &[u8],
+        ciphertext: &[u8],
+    ) {
+        let sender = *sender;
+        self.entry(to, |sequence| ToDevice::Deliver {
+            sequence,
+            previous: sequence - 1,
+            sender,
+            header_blob,
+            ciphertext,
+            received_at: 0,
+        });
     }
 
     /// A chain with the revocations that keep a certificate of it.
@@ -127,9 +146,17 @@ impl Tenant {
                 self.members[index].answers.extend(frames);
                 self.answer(index, &ToDevice::Done { request });
             }
-            ToRelay::FetchCerts { request, device_id } => {
+            ToRelay::FetchCerts { request, device_id } if self.chains == Chains::Given => {
+                self.chains_asked += 1;
                 let chain = self.chain(&device_id);
                 self.answer(index, &ToDevice::Certs { request, chain: &chain });
+            }
+            ToRelay::FetchCerts { request, .. } => {
+                self.chains_asked += 1;
+                let code = RefusalCode::NotFound;
+                if self.chains == Chains::NotFound {
+                    self.answer(index, &ToDevice::Error { request, code, retry_after: 0 });
+                }
             }
             ToRelay::FetchBundle { request, device_id, .. } => {
                 let chain = self.chain(&device_id);
@@ -164,19 +191,15 @@ impl Tenant {
                 self.answer(index, &ToDevice::Done { request });
             }
             ToRelay::Send { recipient, header_blob, ciphertext } => {
-                self.entry(&recipient, |sequence| ToDevice::Deliver {
-                    sequence,
-                    previous: sequence - 1,
-                    sender: own,
-                    header_blob,
-                    ciphertext,
-                    received_at: 0,
-                });
+                self.deliver(&own, &recipient, header_blob, ciphertext);
                 let tenant = self.tenant_id.expect("founded");
                 let message_id = message_id(&tenant, &own, &recipient, header_blob, ciphertext);
                 self.answer(index, &ToDevice::Accepted { message_id });
             }
-            ToRelay::Ack { .. } => {}
+            ToRelay::Ack { sequence, .. } => {
+                let account = self.accounts.get_mut(&own).expect("a device");
+                account.acknowledged = usize::try_from(sequence).expect("few");
+            }
             ToRelay::Ping => self.answer(index, &ToDevice::Pong),
             other => panic!("{other:?}"),
         }
