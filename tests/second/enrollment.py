@@ -1,15 +1,15 @@
-"""Section 4: requests, certificates, chains, grants, activation."""
+"""Section 4: requests, certificates, chains, grants, activation, API keys."""
 
 from typing import Any, NamedTuple
 
 from . import cbor
-from .identity import OWNER, DevicePublic, device_id, read_device_public, tenant_id
+from .identity import AGENT, OWNER, DevicePublic, device_id, key_id, read_device_public, tenant_id
 from .invite import InviteKeys
 from .prekeys import Bundle, read_bundle
-from .primitives import h128, h256, mac, require, same, sign, uint, verify, with_length
+from .primitives import h128, h256, mac, public_of_seed, require, same, sign, uint, verify, with_length
 
-CERT, REVOCATION = 1, 2
-TAG_OF_KIND = {CERT: "cert", REVOCATION: "revocation"}
+CERT, REVOCATION, KEY_GRANT = 1, 2, 6
+TAG_OF_KIND = {CERT: "cert", REVOCATION: "revocation", KEY_GRANT: "keygrant"}
 ROOT_ID = bytes(16)
 NO_KEY = bytes(32)
 
@@ -41,6 +41,18 @@ class Revocation(NamedTuple):
     serial: int
     issued_at: int
     names: list[bytes]
+    body: bytes
+    signature: bytes
+
+
+class KeyGrant(NamedTuple):
+    tenant_id: bytes
+    device_id: bytes  # the key's id, by which it is an issuer
+    public: bytes
+    most: int
+    expires_at: int
+    issued_at: int
+    issuer: bytes
     body: bytes
     signature: bytes
 
@@ -110,10 +122,32 @@ def make_revocation(
     return sign_object(REVOCATION, issuer_seed, body + uint(len(names), 2) + b"".join(names))
 
 
-def read_link(data: bytes) -> Cert | Revocation:
+def make_key_grant(
+    owner_seed: bytes, tenant: bytes, key_seed: bytes, most: int, expires_at: int, issued_at: int, owner: bytes
+) -> bytes:
+    """Section 4.6, KeyGrant."""
+    public = public_of_seed(key_seed)
+    body = uint(1, 1) + tenant + key_id(public) + public + uint(1, 4) + uint(most, 2)
+    return sign_object(KEY_GRANT, owner_seed, body + uint(expires_at, 8) + uint(issued_at, 8) + owner)
+
+
+def read_link(data: bytes) -> Cert | Revocation | KeyGrant:
     """One element of a chain, its signature not yet checked."""
-    kind, body, signature = cbor.fields(cbor.decode(data), range(1, 3), bytes, 64)
-    return read_cert(body, signature) if kind == CERT else read_revocation(body, signature)
+    kind, body, signature = cbor.fields(cbor.decode(data), range(1, 7), bytes, 64)
+    require(kind in TAG_OF_KIND, "chain: kind")
+    return {CERT: read_cert, REVOCATION: read_revocation, KEY_GRANT: read_key_grant}[kind](body, signature)
+
+
+def read_key_grant(body: bytes, signature: bytes) -> KeyGrant:
+    """Section 4.6."""
+    require(len(body) == 103 and body[0] == 1, "key grant: length or version")
+    public, most = body[33:65], int.from_bytes(body[69:71], "big")
+    require(body[17:33] == key_id(public), "key grant: key_id")
+    require(body[65:69] == uint(1, 4), "key grant: scopes")
+    require(1 <= most <= 64, "key grant: most")
+    require(body[87:103] != ROOT_ID, "key grant: the root grants no keys")
+    expires_at, issued_at = int.from_bytes(body[71:79], "big"), int.from_bytes(body[79:87], "big")
+    return KeyGrant(body[1:17], body[17:33], public, most, expires_at, issued_at, body[87:103], body, signature)
 
 
 def read_cert(body: bytes, signature: bytes) -> Cert:
@@ -139,10 +173,12 @@ def read_revocation(body: bytes, signature: bytes) -> Revocation:
 # 4.4 Chains
 
 
-def keep_name(cert: Cert | bytes) -> bytes:
+def keep_name(link: Cert | KeyGrant | bytes) -> bytes:
     """Section 4.5: the name by which a Revocation keeps a signed certificate."""
-    signed = cert if isinstance(cert, bytes) else cbor.encode([CERT, cert.body, cert.signature])
-    return h128("av1 keep", signed)
+    if isinstance(link, bytes):
+        return h128("av1 keep", link)
+    kind = CERT if isinstance(link, Cert) else KEY_GRANT
+    return h128("av1 keep", cbor.encode([kind, link.body, link.signature]))
 
 
 def encode_chain(root_public: bytes, links: list[bytes]) -> bytes:
@@ -159,15 +195,29 @@ def root_of(chain: bytes) -> bytes:
     return cbor.fields(items[:1], 32)[0]
 
 
-def read_chain(chain: bytes, tenant: bytes, revoked: frozenset[bytes] = frozenset()) -> list[Cert]:
-    """Section 4.4: the certificates of a valid chain, the device's own first. `revoked`: ids known to be revoked."""
+def read_chain(chain: bytes, tenant: bytes, revoked: frozenset[bytes] = frozenset()) -> list[Any]:
+    """Section 4.4: the certificates of a valid chain, the device's own first. `revoked`: ids known to be revoked.
+    Section 4.6: where the second is a KeyGrant, the device enrolled with that key."""
+    certs = read_links(chain, tenant, revoked)
+    require(isinstance(certs[0], Cert), "chain: of no device")
+    return certs
+
+
+def read_key_chain(chain: bytes, tenant: bytes, revoked: frozenset[bytes] = frozenset()) -> list[Any]:
+    """Section 4.6: the KeyGrant and the certificates of the owner that signed it."""
+    certs = read_links(chain, tenant, revoked)
+    require(isinstance(certs[0], KeyGrant) and len(certs) <= 3, "chain: of no key")
+    return certs
+
+
+def read_links(chain: bytes, tenant: bytes, revoked: frozenset[bytes]) -> list[Any]:
     require(len(chain) <= 2012, "chain: length")
     root = root_of(chain)
     require(tenant_id(root) == tenant, "chain: root")  # rule 1, first
     items = cbor.decode(chain)[1:]
     require(all(isinstance(item, bytes) for item in items), "chain: layout")
     links = [read_link(item) for item in items]
-    certs = [link for link in links if isinstance(link, Cert)]
+    certs = [link for link in links if not isinstance(link, Revocation)]
     require(1 <= len(certs) <= 4 and len(links) - len(certs) <= 1, "chain: number of links")
     check_certs(certs, root, tenant)
     require(certs[0].device_id not in revoked, "chain: device revoked")  # rule 4
@@ -176,24 +226,32 @@ def read_chain(chain: bytes, tenant: bytes, revoked: frozenset[bytes] = frozense
     return certs
 
 
-def check_certs(certs: list[Cert], root: bytes, tenant: bytes) -> None:
-    """Section 4.4, rules 2 and 3."""
+def check_certs(certs: list[Any], root: bytes, tenant: bytes) -> None:
+    """Section 4.4, rules 2 and 3; section 4.6."""
     for place, cert in enumerate(certs):
-        last = place == len(certs) - 1
+        above = certs[place + 1] if place < len(certs) - 1 else None
+        tag = "cert" if isinstance(cert, Cert) else "keygrant"
         require(cert.tenant_id == tenant, "chain: tenant")
-        require(cert.issuer == (ROOT_ID if last else certs[place + 1].device_id), "chain: issuer")
-        verify(root if last else certs[place + 1].device.identity_key, "cert", cert.body, cert.signature)
-        require(place == 0 or cert.device.role == OWNER, "chain: issuer is no owner")
+        require(cert.issuer == (above.device_id if above else ROOT_ID), "chain: issuer")
+        if isinstance(above, KeyGrant):
+            require(place == 0 and isinstance(cert, Cert), "chain: KeyGrant's place")
+            require(cert.device.role == AGENT, "chain: a key lets in agents only")
+            require(above.issued_at <= cert.issued_at <= above.expires_at, "chain: KeyGrant's time")
+            verify(above.public, tag, cert.body, cert.signature)
+        else:
+            require(above is None or above.device.role == OWNER, "chain: issuer is no owner")
+            verify(above.device.identity_key if above else root, tag, cert.body, cert.signature)
 
 
-def check_revocations(links: list[Any], certs: list[Cert], root: bytes, tenant: bytes) -> set[bytes]:
+def check_revocations(links: list[Any], certs: list[Any], root: bytes, tenant: bytes) -> set[bytes]:
     """Section 4.4, rule 5: the revoked issuers whose Revocation keeps the certificate before it."""
     kept = set()
     for place, statement in enumerate(links):
-        if isinstance(statement, Cert):
+        if not isinstance(statement, Revocation):
             continue
         before = links[place - 1] if place > 0 else None
-        require(isinstance(before, Cert) and before.issuer == statement.subject != ROOT_ID, "chain: Revocation's place")
+        is_kept = isinstance(before, Cert | KeyGrant)
+        require(is_kept and before.issuer == statement.subject != ROOT_ID, "chain: Revocation's place")
         require(statement.tenant_id == tenant, "chain: Revocation's tenant")
         require(keep_name(before) in statement.names, "chain: Revocation does not keep")
         further_up = certs[certs.index(before) + 2 :]
@@ -249,7 +307,7 @@ def check_grant(
     tenant = tenant_id(root_of(grant.chain))
     certs = read_chain(grant.chain, tenant)
     require(certs[0].device_public == device, "grant: another device")
-    require(len(certs) >= 2, "grant: no approving owner")
+    require(len(certs) >= 2 and isinstance(certs[1], Cert), "grant: no approving owner")
     require(grant.origin == origin, "grant: origin")
     require(inviter is None or certs[0].issuer == inviter, "grant: another owner")
     require(link_key is None or grant.link_key == link_key, "grant: link key")
@@ -259,3 +317,11 @@ def check_grant(
 def activation(identity_seed: bytes, t: bytes, chain: bytes) -> bytes:
     """Section 4.3."""
     return sign(identity_seed, "activate", t + chain_hash(chain))
+
+
+# 4.6 API keys
+
+
+def key_possession(identity_seed: bytes, device: bytes, bundle: bytes, chain: bytes) -> bytes:
+    """Section 4.6, pop."""
+    return sign(identity_seed, "enroll", transcript(bytes(32), device, bundle, chain))

@@ -97,3 +97,19 @@ def read_recovery_text(text: str) -> bytes:
 def tenant_id(root_public: bytes) -> bytes:
     """Section 4.4."""
     return h128("av1 tenant", root_public)
+
+
+def key_id(public: bytes) -> bytes:
+    """Section 4.6."""
+    return h128("av1 keyid", public)
+
+
+def api_key_text(seed: bytes, tenant: bytes) -> str:
+    """Section 4.6."""
+    return key_text("avk1", key_symbols(seed + tenant, "av1 apikey", 16))
+
+
+def read_api_key_text(text: str) -> tuple[bytes, bytes]:
+    """Section 4.6: seed and tenant_id."""
+    key = read_key_text(text, "avk1", 48, "av1 apikey", 16)
+    return key[:32], key[32:]

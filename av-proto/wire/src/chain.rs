@@ -1,14 +1,21 @@
-//! A certificate chain from a device to its tenant's root (`PROTOCOL.md` section 4.4).
+//! A certificate chain from a device to its tenant's root (`PROTOCOL.md` sections 4.4 and 4.6).
 
-use crate::cbor::{Decode, DecodeError, Decoder, EncodeError, Encoder};
+mod link;
+mod verified;
+
+pub use verified::{Provenance, VerifiedDevice, VerifiedKey};
+
+use crate::cbor::{DecodeError, EncodeError};
 use crate::cert::DeviceCert;
 use crate::hash::h256;
 use crate::ids::{DeviceId, TenantId};
+use crate::key_grant::KeyGrant;
 use crate::labels;
-use crate::limits::{MAX_CHAIN, MAX_CHAIN_REVOCATIONS};
-use crate::public::{DevicePublic, Role};
-use crate::signature::{SignedKind, Unverified};
-use crate::statement::{Statement, Verdict, keep_name};
+use crate::limits::MAX_CHAIN;
+use crate::signature::Unverified;
+use crate::statement::{Statement, keep_name};
+pub(crate) use link::Said;
+use link::{Link, Links, verify_keeping};
 
 /// Bytes of the longest chain of certificates alone: array, root key, and [`MAX_CHAIN`] certificates with their
 /// two-byte heads. A first message carries no other.
@@ -37,83 +44,23 @@ impl From<DecodeError> for InvalidChain {
 }
 
 /// A chain as received: `[root public key, certificate, …]`, the device's own certificate first. Behind a certificate
-/// whose issuer was revoked stands the revocation that keeps it, at most one in a chain.
+/// whose issuer was revoked stands the revocation that keeps it, at most one in a chain. Where an API key certified the
+/// device, the key's grant stands in the place of its issuer's certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Chain<'b> {
     bytes: &'b [u8],
 }
 
-/// The owners that a chain passes through, the device's issuer first: at most one fewer than certificates.
+/// Who certified whom in a chain, the first one's issuer first: at most one fewer than certificates.
 pub type Lineage = heapless::Vec<DeviceId, { MAX_CHAIN - 1 }>;
 
-/// Proof that a chain was verified; there is no other way to make one.
-///
-/// ```compile_fail,E0451
-/// use av_wire::{cert::DeviceCert, chain::{Provenance, VerifiedDevice}};
-///
-/// fn believe(cert: DeviceCert, root: [u8; 32], provenance: Provenance) -> VerifiedDevice {
-///     VerifiedDevice { cert, issuer: None, root, provenance }
-/// }
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct VerifiedDevice {
-    cert: DeviceCert,
-    issuer: Option<DevicePublic>,
+/// What the whole way up to the root says.
+pub(crate) struct Walked {
+    pub(crate) first: Said,
+    issuer: Option<Said>,
     root: [u8; 32],
     provenance: Provenance,
 }
-
-/// On whose word a device is in.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Provenance {
-    /// The name by which its certificate can be kept.
-    pub name: [u8; 16],
-    /// The owners that its chain passes through, its issuer first.
-    pub lineage: Lineage,
-    /// The revoked owner among them whose revocation keeps the certificate below it.
-    pub kept: Option<DeviceId>,
-}
-
-impl VerifiedDevice {
-    /// The device's certificate.
-    pub const fn cert(&self) -> &DeviceCert {
-        &self.cert
-    }
-
-    /// The device.
-    pub const fn public(&self) -> &DevicePublic {
-        &self.cert.device
-    }
-
-    /// The device's id.
-    pub fn device_id(&self) -> DeviceId {
-        self.cert.device_id()
-    }
-
-    /// The owner's device that issued the certificate; `None` when the root did.
-    pub const fn issuer(&self) -> Option<&DevicePublic> {
-        self.issuer.as_ref()
-    }
-
-    /// The root's public key, to which the tenant's id commits.
-    pub const fn root(&self) -> &[u8; 32] {
-        &self.root
-    }
-
-    /// On whose word it is in.
-    pub const fn provenance(&self) -> &Provenance {
-        &self.provenance
-    }
-}
-
-/// A certificate in a chain, and the revocation of its issuer that keeps it.
-#[derive(Clone, Copy)]
-struct Link<'b> {
-    cert: &'b [u8],
-    revocation: Option<&'b [u8]>,
-}
-
-type Links<'b> = heapless::Vec<Link<'b>, MAX_CHAIN>;
 
 impl<'b> Chain<'b> {
     /// A chain from its bytes, not looked at yet.
@@ -131,59 +78,87 @@ impl<'b> Chain<'b> {
         h256(labels::hash::CERTS, &[self.bytes])
     }
 
-    /// Verifies the chain link by link up to the root that `tenant` commits to.
+    /// Verifies the chain of a device link by link up to the root that `tenant` commits to.
     ///
     /// `is_revoked` is asked of the device and of every issuer. A revoked issuer voids the chain, unless the chain
     /// carries a revocation of it that keeps the certificate below.
     ///
     /// # Errors
     /// [`InvalidChain`] for another root, more than [`MAX_CHAIN`] certificates, a foreign tenant, an issuer that
-    /// is no owner, a bad signature, a revoked device, a revoked issuer that does not keep the certificate below, a
-    /// revocation that keeps nothing here or is of no issuer further up, or any other encoding.
+    /// is no owner, an API key that is none's issuer but an agent's in its time, a bad signature, a revoked device, a
+    /// revoked issuer that does not keep the certificate below, a revocation that keeps nothing here or is of no issuer
+    /// further up, or any other encoding.
     pub fn verify(
         &self,
         tenant: &TenantId,
-        mut is_revoked: impl FnMut(&DeviceId) -> bool,
+        is_revoked: impl FnMut(&DeviceId) -> bool,
     ) -> Result<VerifiedDevice, InvalidChain> {
+        let Walked { first, issuer, root, provenance } = self.walk(tenant, is_revoked)?;
+        let Said::Device(cert) = first else { return Err(InvalidChain) };
+        Ok(VerifiedDevice { cert, issuer, root, provenance })
+    }
+
+    /// Verifies the chain of an API key the same way: its grant, and the chain of the owner that signed it.
+    ///
+    /// # Errors
+    /// [`InvalidChain`] as [`Self::verify`], and when no certificate has room below it.
+    pub fn verify_key(
+        &self,
+        tenant: &TenantId,
+        is_revoked: impl FnMut(&DeviceId) -> bool,
+    ) -> Result<VerifiedKey, InvalidChain> {
+        let Walked { first, issuer, provenance, .. } = self.walk(tenant, is_revoked)?;
+        let (Said::Key(grant), Some(Said::Device(owner))) = (first, issuer) else { return Err(InvalidChain) };
+        if self.parts()?.1.is_full() {
+            return Err(InvalidChain);
+        }
+        Ok(VerifiedKey { grant, owner: owner.device, provenance })
+    }
+
+    pub(crate) fn walk(
+        &self,
+        tenant: &TenantId,
+        mut is_revoked: impl FnMut(&DeviceId) -> bool,
+    ) -> Result<Walked, InvalidChain> {
         let (root, links) = self.parts()?;
         if TenantId::of_root(&root) != *tenant {
             return Err(InvalidChain);
         }
-        let mut subject: Option<(DeviceCert, Option<DevicePublic>)> = None;
+        let mut first: Option<(Said, Option<Said>)> = None;
         let mut above = links.as_slice();
         while let Some((link, rest)) = above.split_first() {
             above = rest;
-            let object = Unverified::decode(link.cert)?;
-            let cert = DeviceCert::from_unverified(&object)?;
+            let object = Unverified::decode(link.signed)?;
+            let said = Said::from_unverified(&object)?;
             let issuer = match rest.first() {
-                Some(next) => Some(device_of(next.cert)?),
+                Some(next) => Some(Said::of(next.signed)?),
                 None => None,
             };
-            let issuer_id = issuer.as_ref().map_or(DeviceId::ROOT, DevicePublic::device_id);
-            let key = issuer.as_ref().map_or(&root, |device| &device.identity_key);
-            let is_issuer = subject.is_some();
-            if cert.tenant_id != *tenant
-                || cert.issuer != issuer_id
-                || (is_issuer && cert.device.role != Role::Owner)
-                || (!is_issuer && is_revoked(&cert.device_id()))
+            let issuer_id = issuer.as_ref().map_or(DeviceId::ROOT, Said::id);
+            let is_first = first.is_none();
+            if said.tenant_id() != tenant
+                || *said.issuer() != issuer_id
+                || issuer.as_ref().is_some_and(|issuer| !issuer.may_certify(&said))
+                || (is_first && is_revoked(&said.id()))
             {
                 return Err(InvalidChain);
             }
+            let key = issuer.as_ref().map_or(&root, Said::verifying_key);
             object.verify(key).map_err(|_| InvalidChain)?;
             match link.revocation {
                 Some(revocation) => {
                     let by = rest.get(1..).ok_or(InvalidChain)?;
-                    verify_keeping(revocation, tenant, &issuer_id, link.cert, &root, by)?;
+                    verify_keeping(revocation, tenant, &issuer_id, link.signed, &root, by)?;
                 }
                 None if issuer.is_some() && is_revoked(&issuer_id) => return Err(InvalidChain),
                 None => {}
             }
-            if !is_issuer {
-                subject = Some((cert, issuer));
+            if is_first {
+                first = Some((said, issuer));
             }
         }
-        let (cert, issuer) = subject.ok_or(InvalidChain)?;
-        Ok(VerifiedDevice { cert, issuer, root, provenance: provenance(&links)? })
+        let (first, issuer) = first.ok_or(InvalidChain)?;
+        Ok(Walked { first, issuer, root, provenance: provenance(&links)? })
     }
 
     /// The first certificate, unverified: whom the chain claims to certify.
@@ -192,7 +167,19 @@ impl<'b> Chain<'b> {
     /// [`DecodeError`] when the chain is malformed.
     pub fn claimed(&self) -> Result<DeviceCert, DecodeError> {
         let (_, links) = self.parts()?;
-        DeviceCert::from_unverified(&Unverified::decode(links.first().ok_or(DecodeError)?.cert)?)
+        DeviceCert::from_unverified(&Unverified::decode(links.first().ok_or(DecodeError)?.signed)?)
+    }
+
+    /// The API key that the chain says certified the first device, unverified.
+    ///
+    /// # Errors
+    /// [`DecodeError`] when the chain is malformed.
+    pub fn claimed_key(&self) -> Result<Option<KeyGrant>, DecodeError> {
+        let (_, links) = self.parts()?;
+        match links.get(1).map(|link| Said::of(link.signed)).transpose()? {
+            Some(Said::Key(grant)) => Ok(Some(grant)),
+            _ => Ok(None),
+        }
     }
 
     /// On whose word the device is in whose certificate stands at `place`, 0 the first: as good as the chain, so only of
@@ -210,9 +197,9 @@ impl<'b> Chain<'b> {
     /// [`DecodeError`] when the chain is malformed.
     pub fn find(&self, device: &DeviceId) -> Result<Option<DeviceCert>, DecodeError> {
         for link in self.parts()?.1 {
-            let cert = DeviceCert::from_unverified(&Unverified::decode(link.cert)?)?;
-            if cert.device_id() == *device {
-                return Ok(Some(cert));
+            match Said::of(link.signed)? {
+                Said::Device(cert) if cert.device_id() == *device => return Ok(Some(cert)),
+                _ => {}
             }
         }
         Ok(None)
@@ -226,8 +213,8 @@ impl<'b> Chain<'b> {
         Ok(self.parts()?.0)
     }
 
-    /// Writes a chain of `first` and the certificates of `rest` (an issuer's own chain) into `buffer`. With no
-    /// `rest`, `root` issued `first`.
+    /// Writes a chain of `first`, a certificate or an API key's grant, and the certificates of `rest` (an issuer's own
+    /// chain) into `buffer`. With no `rest`, `root` issued `first`.
     ///
     /// # Errors
     /// [`EncodeError`] when the buffer is too small, `rest` is malformed or ends at another root, or the chain
@@ -242,11 +229,11 @@ impl<'b> Chain<'b> {
             Some(chain) => chain.parts().map_err(|_| EncodeError)?,
             None => (*root, Links::new()),
         };
-        let first = Link { cert: first, revocation: None };
+        let first = Link { signed: first, revocation: None };
         if issuers_root != *root || links.insert(0, first).is_err() {
             return Err(EncodeError);
         }
-        write(root, &links, buffer)
+        link::write(root, &links, buffer)
     }
 
     /// Writes the chain as it stands once `revocation` was said, into `buffer`: with it behind the certificate that it
@@ -262,8 +249,8 @@ impl<'b> Chain<'b> {
         let object = Unverified::decode(revocation).map_err(|_| EncodeError)?;
         let statement = Statement::from_unverified(&object).map_err(|_| EncodeError)?;
         let is_kept = |link: &Link<'_>| {
-            let cert = Unverified::decode(link.cert).ok().and_then(|o| DeviceCert::from_unverified(&o).ok());
-            cert.is_some_and(|cert| cert.issuer == statement.subject) && statement.keeps(link.cert)
+            let said = Said::of(link.signed);
+            said.is_ok_and(|said| *said.issuer() == statement.subject) && statement.keeps(link.signed)
         };
         let Some(place) = links.iter().position(is_kept) else { return Ok(None) };
         if links.iter().any(|link| link.revocation == Some(revocation)) {
@@ -273,7 +260,7 @@ impl<'b> Chain<'b> {
             return Err(EncodeError);
         }
         links.get_mut(place).ok_or(EncodeError)?.revocation = Some(revocation);
-        write(&root, &links, buffer).map(Some)
+        link::write(&root, &links, buffer).map(Some)
     }
 
     /// Whether the chain carries a revocation. Such a chain is too long for a first message.
@@ -285,63 +272,15 @@ impl<'b> Chain<'b> {
     }
 
     fn parts(&self) -> Result<([u8; 32], Links<'b>), DecodeError> {
-        let mut decoder = Decoder::new(self.bytes);
-        let count = decoder.array()?;
-        let root = Decode::decode(&mut decoder)?;
-        let mut links = Links::new();
-        let mut revocations = 0;
-        for _ in 1..count {
-            let item = decoder.bytes()?;
-            if Unverified::decode(item)?.kind == SignedKind::Cert {
-                links.push(Link { cert: item, revocation: None }).map_err(|_| DecodeError)?;
-            } else {
-                let link = links.last_mut().ok_or(DecodeError)?;
-                if link.revocation.replace(item).is_some() {
-                    return Err(DecodeError);
-                }
-                revocations += 1;
-            }
-        }
-        if links.is_empty() || revocations > MAX_CHAIN_REVOCATIONS || !decoder.is_at_end() {
-            return Err(DecodeError);
-        }
-        Ok((root, links))
+        link::read(self.bytes)
     }
-}
-
-/// A revocation of `issuer` that keeps `cert`, said by the root or by an owner further up the chain.
-fn verify_keeping(
-    revocation: &[u8],
-    tenant: &TenantId,
-    issuer: &DeviceId,
-    cert: &[u8],
-    root: &[u8; 32],
-    further_up: &[Link<'_>],
-) -> Result<(), InvalidChain> {
-    let object = Unverified::decode(revocation)?;
-    let statement = Statement::from_unverified(&object)?;
-    if statement.verdict != Verdict::Revoked
-        || statement.tenant_id != *tenant
-        || statement.subject != *issuer
-        || !statement.keeps(cert)
-    {
-        return Err(InvalidChain);
-    }
-    let mut key = (statement.issuer == DeviceId::ROOT).then_some(*root);
-    for link in further_up {
-        let owner = device_of(link.cert)?;
-        if owner.device_id() == statement.issuer {
-            key = Some(owner.identity_key);
-        }
-    }
-    object.verify(&key.ok_or(InvalidChain)?).map_err(|_| InvalidChain)
 }
 
 fn provenance(links: &[Link<'_>]) -> Result<Provenance, DecodeError> {
-    let name = keep_name(links.first().ok_or(DecodeError)?.cert);
+    let name = keep_name(links.first().ok_or(DecodeError)?.signed);
     let (mut lineage, mut kept) = (Lineage::new(), None);
     for link in links {
-        let issuer = DeviceCert::from_unverified(&Unverified::decode(link.cert)?)?.issuer;
+        let issuer = *Said::of(link.signed)?.issuer();
         if issuer != DeviceId::ROOT {
             lineage.push(issuer).map_err(|_| DecodeError)?;
         }
@@ -350,19 +289,4 @@ fn provenance(links: &[Link<'_>]) -> Result<Provenance, DecodeError> {
         }
     }
     Ok(Provenance { name, lineage, kept })
-}
-
-/// The device that a certificate names, unverified.
-fn device_of(cert: &[u8]) -> Result<DevicePublic, DecodeError> {
-    Ok(DeviceCert::from_unverified(&Unverified::decode(cert)?)?.device)
-}
-
-fn write<'o>(root: &[u8; 32], links: &[Link<'_>], buffer: &'o mut [u8]) -> Result<&'o [u8], EncodeError> {
-    let items = || links.iter().flat_map(|link| [Some(link.cert), link.revocation]).flatten();
-    let count = items().count() as u64;
-    let mut encoder = Encoder::new(buffer);
-    encoder.array(1 + count);
-    encoder.bytes(root);
-    items().for_each(|item| encoder.bytes(item));
-    encoder.finish()
 }

@@ -10,7 +10,7 @@ codes! {
         /// The sender may not do this, or does not exist: one answer for unknown, pending, suspended, rejected and
         /// revoked devices.
         NotAuthorized = 2,
-        /// The invite cannot be used: one answer for unknown, expired, used and revoked invites.
+        /// The invite or API key cannot be used: one answer for unknown, expired, used and revoked ones.
         InviteRefused = 3,
         /// The recipient cannot be written to: one answer for unknown, foreign, suspended and revoked devices.
         RecipientUnavailable = 4,

@@ -1,6 +1,7 @@
-//! What an enrolling device sends (`PROTOCOL.md` section 4.1).
+//! What an enrolling device sends (`PROTOCOL.md` sections 4.1 and 4.6).
 
 use crate::cbor::array;
+use crate::chain::{Chain, MAX_CHAIN_BYTES};
 use crate::hash::h256;
 use crate::labels::{self, SignaturePurpose};
 use crate::limits::{MAX_BUNDLE, SEALED_NAME};
@@ -27,6 +28,9 @@ array! {
     }
 }
 
+/// In place of a lookup value, which no invite has: those are outputs of a key derivation.
+const NO_LOOKUP: [u8; 32] = [0; 32];
+
 /// 32 bytes, `t`: H256("av1 enroll", lookup ‖ DevicePublic ‖ u16 ‖ bundle ‖ u16 ‖ sealed name).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EnrollTranscript(pub [u8; 32]);
@@ -42,12 +46,40 @@ impl EnrollTranscript {
         bundle: &[u8],
         sealed_name: &[u8],
     ) -> Result<Self, DecodeError> {
-        if bundle.len() > MAX_BUNDLE || sealed_name.len() != SEALED_NAME {
+        if sealed_name.len() != SEALED_NAME {
+            return Err(DecodeError);
+        }
+        Self::hash(lookup, device, bundle, sealed_name)
+    }
+
+    /// The transcript of an enrollment with an API key (`PROTOCOL.md` section 4.6): there is no invite, and the chain
+    /// stands in the place of the name.
+    ///
+    /// # Errors
+    /// [`DecodeError`] when the bundle is longer than [`MAX_BUNDLE`] or the chain than [`MAX_CHAIN_BYTES`].
+    pub fn with_key(
+        device: &[u8; DevicePublic::LEN],
+        bundle: &[u8],
+        chain: Chain<'_>,
+    ) -> Result<Self, DecodeError> {
+        if chain.as_bytes().len() > MAX_CHAIN_BYTES {
+            return Err(DecodeError);
+        }
+        Self::hash(&NO_LOOKUP, device, bundle, chain.as_bytes())
+    }
+
+    fn hash(
+        lookup: &[u8; 32],
+        device: &[u8; DevicePublic::LEN],
+        bundle: &[u8],
+        last: &[u8],
+    ) -> Result<Self, DecodeError> {
+        if bundle.len() > MAX_BUNDLE {
             return Err(DecodeError);
         }
         let length = |part: &[u8]| u16::try_from(part.len()).map(u16::to_be_bytes).map_err(|_| DecodeError);
-        let lengths = [length(bundle)?, length(sealed_name)?];
-        Ok(Self(h256(labels::hash::ENROLL, &[lookup, device, &lengths[0], bundle, &lengths[1], sealed_name])))
+        let lengths = [length(bundle)?, length(last)?];
+        Ok(Self(h256(labels::hash::ENROLL, &[lookup, device, &lengths[0], bundle, &lengths[1], last])))
     }
 }
 
@@ -75,6 +107,21 @@ impl EnrollRequest<'_> {
         verify(&device.identity_key, SignaturePurpose::Enroll, &[&transcript.0], &self.pop)?;
         Ok((device, transcript))
     }
+}
+
+/// Verifies that who enrolls with an API key holds the identity key that the chain certifies.
+///
+/// # Errors
+/// [`InvalidSignature`], also for parts that are too long.
+pub fn verify_key_possession(
+    device: &DevicePublic,
+    bundle: &[u8],
+    chain: Chain<'_>,
+    pop: &Signature,
+) -> Result<(), InvalidSignature> {
+    let transcript =
+        EnrollTranscript::with_key(&device.to_bytes(), bundle, chain).map_err(|_| InvalidSignature)?;
+    verify(&device.identity_key, SignaturePurpose::Enroll, &[&transcript.0], pop)
 }
 
 /// Verifies that a device took up its certificate: Sign(IKs, "activate", t ‖ H256("av1 certs", chain)).

@@ -66,6 +66,10 @@ identifier! {
     DeviceId, 16
 }
 identifier! {
+    /// 16 bytes: `H128("av1 keyid", an API key's public key)` (`PROTOCOL.md` section 4.6).
+    KeyId, 16
+}
+identifier! {
     /// 16 bytes: a message's id and the relay's idempotency key (`PROTOCOL.md` section 7).
     MessageId, 16
 }
@@ -93,6 +97,18 @@ impl TenantId {
 impl DeviceId {
     /// The issuer id that stands for the root: all zero, which no fingerprint can be made to be.
     pub const ROOT: Self = Self([0; 16]);
+}
+
+impl KeyId {
+    /// The id of the API key with this public key.
+    pub fn of(public_key: &[u8; 32]) -> Self {
+        Self(h128(labels::hash::KEY_ID, &[public_key]))
+    }
+
+    /// The key as the issuer of a certificate, or the subject of a statement.
+    pub const fn as_issuer(&self) -> DeviceId {
+        DeviceId(self.0)
+    }
 }
 
 impl LookupHash {

@@ -25,6 +25,10 @@ pub mod hash {
     pub const KEEP: &[u8] = b"av1 keep";
     /// X3DH transcript, 256 bits.
     pub const X3DH: &[u8] = b"av1 x3dh";
+    /// Checksum of an API key's text, of which 16 bits are shown.
+    pub const API_KEY: &[u8] = b"av1 apikey";
+    /// An API key's id from its public key, 128 bits.
+    pub const KEY_ID: &[u8] = b"av1 keyid";
     /// A message's id, 128 bits.
     pub const MESSAGE: &[u8] = b"av1 message";
 }
@@ -84,11 +88,13 @@ pub enum SignaturePurpose {
     Resumption,
     /// A statement of a relay's link keys.
     LinkKeys,
+    /// The grant of an API key.
+    KeyGrant,
 }
 
 impl SignaturePurpose {
     /// Every purpose; a test holds that no two share a tag.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Enroll,
         Self::Cert,
         Self::Activate,
@@ -99,6 +105,7 @@ impl SignaturePurpose {
         Self::Suspension,
         Self::Resumption,
         Self::LinkKeys,
+        Self::KeyGrant,
     ];
 
     /// The ASCII tag that is signed.
@@ -114,6 +121,7 @@ impl SignaturePurpose {
             Self::Suspension => b"suspension",
             Self::Resumption => b"resumption",
             Self::LinkKeys => b"linkkeys",
+            Self::KeyGrant => b"keygrant",
         }
     }
 }

@@ -1,7 +1,7 @@
 //! AV/1 on the wire: what a device and the relay both have to read, and nothing that is secret.
 //!
 //! ```text
-//! frame ──▶ bundle │ posted ──▶ chain ──▶ statement │ cert ──▶ public ──▶ ids ──▶ hash, signature ──▶ cbor, labels
+//! frame ──▶ bundle │ posted ──▶ chain ──▶ statement │ key_grant │ cert ──▶ public ──▶ ids ──▶ hash, signature ──▶ cbor, labels
 //! ```
 //!
 //! A module uses what stands to its right, never to its left. The relay depends on this crate alone:
@@ -23,6 +23,7 @@ pub mod grant;
 pub mod groups;
 pub mod hash;
 pub mod ids;
+pub mod key_grant;
 pub mod labels;
 pub mod layout;
 pub mod limits;
@@ -35,7 +36,7 @@ pub mod statement;
 
 pub use cbor::{DecodeError, EncodeError, decode, encode, encoded_len};
 pub use code::{RefusalCode, RejectCode};
-pub use ids::{DeviceId, Fingerprint, InboxEpoch, LookupHash, MessageId, Origin, TenantId};
+pub use ids::{DeviceId, Fingerprint, InboxEpoch, KeyId, LookupHash, MessageId, Origin, TenantId};
 pub use list::List;
 pub use public::{DevicePublic, Role, Suite, Suites};
 pub use signature::{Signature, Unverified};

@@ -21,6 +21,10 @@ pub const MAX_CHAIN_REVOCATIONS: usize = 1;
 /// Certificates that a revocation of an owner may keep (`PROTOCOL.md` section 4.5).
 pub const MAX_KEEP: usize = 64;
 
+/// Devices that may enroll with one API key: as many as the revocation that closes it can keep (`PROTOCOL.md`
+/// section 4.6).
+pub const MAX_KEY_DEVICES: usize = MAX_KEEP;
+
 /// Bytes of the largest signed body: a revocation with [`MAX_KEEP`] kept certificates takes 1,091.
 pub const MAX_SIGNED_BODY: usize = 1_120;
 

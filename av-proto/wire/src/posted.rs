@@ -1,13 +1,13 @@
 //! A statement together with the chain that gives its issuer a say (`PROTOCOL.md` section 4.5).
 
-use crate::chain::{Chain, InvalidChain};
+use crate::chain::{Chain, InvalidChain, Said};
 use crate::ids::{DeviceId, TenantId};
 use crate::public::Role;
 use crate::signature::Unverified;
 use crate::statement::{Statement, Verdict};
 
 /// A statement as it is posted and passed on. Its chain is the subject's for a revocation, which only the root and
-/// the owners on that very chain may say; else it is the issuer's, and empty for the root.
+/// the owners on that very chain may say, where the subject may be an API key; else it is the issuer's, and empty for the root.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Posted<'b> {
     /// The signed object.
@@ -22,13 +22,13 @@ pub struct Posted<'b> {
 /// use av_wire::{posted::VerifiedStatement, statement::Statement};
 ///
 /// fn believe(statement: Statement<'_>) -> VerifiedStatement<'_> {
-///     VerifiedStatement { statement, subject_role: None }
+///     VerifiedStatement { statement, subject_certifies: false }
 /// }
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct VerifiedStatement<'b> {
     statement: Statement<'b>,
-    subject_role: Option<Role>,
+    subject_certifies: bool,
 }
 
 impl<'b> VerifiedStatement<'b> {
@@ -37,9 +37,9 @@ impl<'b> VerifiedStatement<'b> {
         &self.statement
     }
 
-    /// The role of whom a revocation is about; `None` of other statements.
-    pub const fn subject_role(&self) -> Option<Role> {
-        self.subject_role
+    /// Whether it revokes on whose word others are in: an owner, or an API key.
+    pub const fn subject_certifies(&self) -> bool {
+        self.subject_certifies
     }
 }
 
@@ -64,35 +64,36 @@ impl<'b> Posted<'b> {
             return Err(InvalidChain);
         }
         let is_root = statement.issuer == DeviceId::ROOT;
-        let (key, subject_role) = match statement.verdict {
+        let (key, subject_certifies) = match statement.verdict {
             Verdict::Revoked => {
-                let subject = self.chain.verify(tenant, |_| false)?;
-                let has_say = is_root || subject.provenance().lineage.contains(&statement.issuer);
-                if subject.device_id() != statement.subject || !has_say {
+                let subject = self.chain.walk(tenant, |_| false)?.first;
+                if subject.id() != statement.subject {
                     return Err(InvalidChain);
                 }
-                let owner = self.chain.find(&statement.issuer)?;
-                (owner.map_or(*root, |cert| cert.device.identity_key), Some(subject.public().role))
+                let is_agent = matches!(subject, Said::Device(cert) if cert.device.role == Role::Agent);
+                // All that stand above the subject are owners, or a key, which is no device and has no say.
+                let owner = self.chain.find(&statement.issuer)?.map(|cert| cert.device.identity_key);
+                let key = if is_root { Some(*root) } else { owner };
+                (key.ok_or(InvalidChain)?, !is_agent)
             }
             Verdict::Suspended | Verdict::Resumed | Verdict::LinkKeys if is_root => {
                 if !self.chain.as_bytes().is_empty() {
                     return Err(InvalidChain);
                 }
-                (*root, None)
+                (*root, false)
             }
             Verdict::Suspended | Verdict::Resumed | Verdict::LinkKeys => {
                 let issuer = self.chain.verify(tenant, is_revoked)?;
                 if issuer.device_id() != statement.issuer || issuer.public().role != Role::Owner {
                     return Err(InvalidChain);
                 }
-                (issuer.public().identity_key, None)
+                (issuer.public().identity_key, false)
             }
         };
         object.verify(&key).map_err(|_| InvalidChain)?;
-        let keeps = !statement.keep.is_empty();
-        if keeps && subject_role != Some(Role::Owner) {
+        if !statement.keep.is_empty() && !subject_certifies {
             return Err(InvalidChain);
         }
-        Ok(VerifiedStatement { statement, subject_role })
+        Ok(VerifiedStatement { statement, subject_certifies })
     }
 }

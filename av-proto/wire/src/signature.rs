@@ -162,6 +162,8 @@ codes! {
         Resumption = 4,
         /// A relay's link keys.
         LinkKeys = 5,
+        /// The grant of an API key.
+        KeyGrant = 6,
     }
 }
 
@@ -174,6 +176,7 @@ impl SignedKind {
             Self::Suspension => SignaturePurpose::Suspension,
             Self::Resumption => SignaturePurpose::Resumption,
             Self::LinkKeys => SignaturePurpose::LinkKeys,
+            Self::KeyGrant => SignaturePurpose::KeyGrant,
         }
     }
 }

@@ -122,14 +122,14 @@ impl<'b> Statement<'b> {
     /// Reads the body of a signed object that claims to be a statement. The signature is not looked at.
     ///
     /// # Errors
-    /// [`DecodeError`] for a certificate, another version, or any other layout.
+    /// [`DecodeError`] for another kind, another version, or any other layout.
     pub fn from_unverified(object: &Unverified<'b>) -> Result<Self, DecodeError> {
         let verdict = match object.kind {
             SignedKind::Revocation => Verdict::Revoked,
             SignedKind::Suspension => Verdict::Suspended,
             SignedKind::Resumption => Verdict::Resumed,
             SignedKind::LinkKeys => Verdict::LinkKeys,
-            SignedKind::Cert => return Err(DecodeError),
+            SignedKind::Cert | SignedKind::KeyGrant => return Err(DecodeError),
         };
         let mut reader = Reader::new(object.body);
         if reader.u8()? != Self::VERSION {

@@ -9,6 +9,7 @@ mod enrollment;
 mod identity;
 mod injective;
 mod kept;
+mod keys;
 mod labels;
 mod limits;
 mod many_eddsas;

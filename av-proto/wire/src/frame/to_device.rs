@@ -175,5 +175,19 @@ frames! {
             /// Its chain from now on.
             chain: &'b [u8],
         },
+        /// The grant of an API key that was asked for.
+        86 => Key {
+            /// The grant, and the chain of the owner that signed it.
+            chain: &'b [u8],
+        },
+        /// An inbox entry for the owner that granted an API key: a device enrolled with it.
+        87 => KeyUsed {
+            /// Its number.
+            sequence: u64,
+            /// As in Deliver.
+            previous: u64,
+            /// The device's chain.
+            chain: &'b [u8],
+        },
     }
 }

@@ -4,7 +4,7 @@ use super::{LinkKind, Rejected};
 use crate::bundle::{SignedKemPrekey, SignedPrekey};
 use crate::cbor::frames;
 use crate::enroll::EnrollRequest;
-use crate::ids::{DeviceId, InboxEpoch, LookupHash, TenantId};
+use crate::ids::{DeviceId, InboxEpoch, KeyId, LookupHash, TenantId};
 use crate::list::List;
 use crate::public::Role;
 use crate::signature::Signature;
@@ -171,6 +171,30 @@ frames! {
             request: u32,
             /// The device's chain to be, its new certificate first.
             chain: &'b [u8],
+        },
+        /// Registers an API key that the calling owner grants. Owners only.
+        21 => PostKeyGrant {
+            /// Number of the call.
+            request: u32,
+            /// A signed object, of a [`KeyGrant`](crate::key_grant::KeyGrant).
+            key_grant: &'b [u8],
+        },
+        /// Asks for the grant of an API key: [`ToDevice::Key`](super::ToDevice::Key).
+        22 => FindKey {
+            /// The key's tenant.
+            tenant_id: TenantId,
+            /// The key.
+            key_id: KeyId,
+        },
+        /// Enrolls with an API key. Answered by [`ToDevice::Done`](super::ToDevice::Done) with request 0; the identical
+        /// call again gets the same answer.
+        23 => EnrollWithKey {
+            /// The device's chain: its certificate by the key, the key's grant, the owner's chain.
+            chain: &'b [u8],
+            /// Its prekeys, a [`Bundle`](crate::bundle::Bundle).
+            bundle: &'b [u8],
+            /// See [`verify_key_possession`](crate::enroll::verify_key_possession).
+            pop: Signature,
         },
     }
 }

@@ -146,8 +146,13 @@ fn a_certificate_under_another_kind_or_for_another_id_is_refused() {
     let body = Unverified::decode(&genuine).unwrap().body.to_vec();
     let chain = |signed| chain_of(tenant.root.public(), &[signed]);
     assert!(verify(&tenant, &chain(signed_object(&tenant.root.0, SignedKind::Cert, &body))).is_ok());
-    for kind in [SignedKind::Revocation, SignedKind::Suspension, SignedKind::Resumption, SignedKind::LinkKeys]
-    {
+    for kind in [
+        SignedKind::Revocation,
+        SignedKind::Suspension,
+        SignedKind::Resumption,
+        SignedKind::LinkKeys,
+        SignedKind::KeyGrant,
+    ] {
         assert!(verify(&tenant, &chain(signed_object(&tenant.root.0, kind, &body))).is_err());
     }
     // Signed by the root itself, but the id is not the one that the keys hash to.

@@ -15,6 +15,7 @@ use crate::enroll::EnrollRequest;
 use crate::frame::{ToDevice, ToRelay};
 use crate::grant::Grant;
 use crate::hash::h256;
+use crate::key_grant::KeyGrant;
 use crate::message::Prelude;
 use crate::public::DevicePublic;
 use crate::signature::Unverified;
@@ -60,6 +61,7 @@ fn cbor_subjects() -> Vec<Subject> {
         cbor!("Suspension", Unverified, statement(Verdict::Suspended, &[])),
         cbor!("Resumption", Unverified, statement(Verdict::Resumed, &[])),
         cbor!("LinkKeys", Unverified, statement(Verdict::LinkKeys, &[])),
+        cbor!("KeyGrant", Unverified, tenant.signed_key_grant()),
     ]);
     let without = tenant.agent.bundle();
     let last = Bundle { one_time: None, ..without };
@@ -112,6 +114,16 @@ fn layout_subjects() -> Vec<Subject> {
             }),
         },
     ];
+    let (signed, grant) = (tenant.signed_key_grant(), tenant.key_grant());
+    subjects.push(Subject {
+        name: String::from("KeyGrant"),
+        genuine: grant.to_bytes().to_vec(),
+        decode: Box::new(move |bytes| {
+            let object = Unverified { body: bytes, ..Unverified::decode(&signed).unwrap() };
+            let value = KeyGrant::from_unverified(&object).ok()?;
+            Some((value == grant, value.to_bytes().to_vec()))
+        }),
+    });
     for (verdict, keep) in [
         (Verdict::Revoked, &[3; 32][..]),
         (Verdict::Suspended, &[]),

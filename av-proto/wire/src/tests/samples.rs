@@ -15,6 +15,7 @@ use crate::bundle::{
 use crate::cert::DeviceCert;
 use crate::enroll::{EnrollRequest, EnrollTranscript};
 use crate::grant::{Grant, OwnerSerial};
+use crate::key_grant::KeyGrant;
 use crate::labels::SignaturePurpose;
 use crate::list::List;
 use crate::message::Prelude;
@@ -146,6 +147,8 @@ pub(super) struct Tenant {
     /// Certified by the root, by the first, by the second.
     pub(super) owners: [Device; 3],
     pub(super) agent: Device,
+    /// An API key.
+    pub(super) key: SigningKey,
 }
 
 impl Tenant {
@@ -155,6 +158,7 @@ impl Tenant {
             root: Root::new(1),
             owners: [owner(2), owner(3), owner(4)],
             agent: Device::new(5, Role::Agent),
+            key: SigningKey::from_bytes(&[6; 32]),
         }
     }
 
@@ -216,6 +220,38 @@ impl Tenant {
         let certs = self.certs(2);
         let revocation = self.revocation_of(&self.owners[0], &[&certs[0]]);
         chain_of(self.root.public(), &[certs[0].clone(), revocation, certs[1].clone()])
+    }
+
+    /// What the first owner grants the API key.
+    pub(super) fn key_grant(&self) -> KeyGrant {
+        KeyGrant {
+            tenant_id: self.id(),
+            public_key: self.key.verifying_key().to_bytes(),
+            most: 12,
+            expires_at: NOW + 86_400,
+            issued_at: NOW,
+            issuer: self.owners[0].id(),
+        }
+    }
+
+    pub(super) fn signed_key_grant(&self) -> Vec<u8> {
+        signed_object(&self.owners[0].secret, SignedKind::KeyGrant, &self.key_grant().to_bytes())
+    }
+
+    /// The key's grant and the chain of its owner.
+    pub(super) fn key_chain(&self) -> Vec<u8> {
+        chain_of(self.root.public(), &[self.signed_key_grant(), self.root.certify(&self.owners[0])])
+    }
+
+    /// The agent's certificate by the key.
+    pub(super) fn cert_by_key(&self) -> Vec<u8> {
+        certify(&self.key, self.key_grant().key_id().as_issuer(), self.id(), &self.agent)
+    }
+
+    /// The agent's chain, who enrolled with the key.
+    pub(super) fn keyed_chain(&self) -> Vec<u8> {
+        let owner = self.root.certify(&self.owners[0]);
+        chain_of(self.root.public(), &[self.cert_by_key(), self.signed_key_grant(), owner])
     }
 
     pub(super) fn enroll(&self) -> EnrollRequest<'static> {

@@ -76,6 +76,10 @@ fn computed(tenant: &Tenant) -> BTreeMap<&'static str, String> {
         ("Suspension", hex(&tenant.statement(Verdict::Suspended, &[]))),
         ("Resumption", hex(&tenant.statement(Verdict::Resumed, &[]))),
         ("LinkKeys", hex(&tenant.statement(Verdict::LinkKeys, &[]))),
+        ("key_id", tenant.key_grant().key_id().to_string()),
+        ("KeyGrant", hex(&tenant.signed_key_grant())),
+        ("Chain/key", hex(&tenant.key_chain())),
+        ("Chain/keyed", hex(&tenant.keyed_chain())),
         ("origin as a subject", origin.subject().to_string()),
         ("Bundle", hex(&encoded(&agent.bundle()))),
         ("Bundle/kem", hex(&encoded(&agent.bundle_with_kem()))),
@@ -117,11 +121,13 @@ fn frames_decode_from_their_vectors() {
 fn signed_vectors_verify() {
     let (tenant, expected) = (Tenant::new(), expected());
     let key = tenant.owners[0].public.identity_key;
-    for name in ["Revocation", "Suspension", "Resumption", "LinkKeys"] {
+    for name in ["Revocation", "Suspension", "Resumption", "LinkKeys", "KeyGrant"] {
         assert_eq!(Unverified::decode(&unhex(expected[name])).unwrap().verify(&key), Ok(()));
     }
     let revoked = tenant.owners[0].id();
-    for (name, stands) in [("Chain/1", true), ("Chain/4", false), ("Chain/kept", true)] {
+    for (name, stands) in
+        [("Chain/1", true), ("Chain/4", false), ("Chain/kept", true), ("Chain/keyed", false)]
+    {
         let chain = unhex(expected[name]);
         let chain = crate::chain::Chain::new(&chain);
         assert!(chain.verify(&tenant.id(), |_| false).is_ok());

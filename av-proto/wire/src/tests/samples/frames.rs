@@ -7,7 +7,9 @@ use ed25519_dalek::Signer;
 
 use super::{NOW, ORIGIN, Tenant, chain_of, encoded, leak, pattern};
 use crate::bundle::{Bundle, KemPrekeyKind, PrekeyKind};
+use crate::chain::Chain;
 use crate::code::{RefusalCode, RejectCode};
+use crate::enroll::EnrollTranscript;
 use crate::frame::{Fate, LinkKind, Rejected, ToDevice, ToRelay};
 use crate::frame::{authentication_message, founding_message};
 use crate::labels::SignaturePurpose;
@@ -35,6 +37,9 @@ impl Tenant {
         let kem_prekeys =
             vec![agent.kem_prekey(KemPrekeyKind::LastResort, 5), agent.kem_prekey(KemPrekeyKind::OneTime, 6)];
         let prekeys = vec![agent.prekey(PrekeyKind::Signed, 3), agent.prekey(PrekeyKind::OneTime, 4)];
+        let (keyed, keyed_bundle) = (leak(self.keyed_chain()), leak(encoded(&agent.bundle())));
+        let keyed_transcript =
+            EnrollTranscript::with_key(&agent.public.to_bytes(), keyed_bundle, Chain::new(keyed)).unwrap();
         vec![
             (
                 "ToRelay.Authenticate",
@@ -136,6 +141,19 @@ impl Tenant {
                 ToRelay::FetchStatements { request: 11, issuer: owner.id(), after: 6 },
             ),
             ("ToRelay.Recertify", ToRelay::Recertify { request: 12, chain: leak(self.chain(2)) }),
+            (
+                "ToRelay.PostKeyGrant",
+                ToRelay::PostKeyGrant { request: 13, key_grant: leak(self.signed_key_grant()) },
+            ),
+            ("ToRelay.FindKey", ToRelay::FindKey { tenant_id, key_id: self.key_grant().key_id() }),
+            (
+                "ToRelay.EnrollWithKey",
+                ToRelay::EnrollWithKey {
+                    chain: keyed,
+                    bundle: keyed_bundle,
+                    pop: agent.sign(SignaturePurpose::Enroll, &[&keyed_transcript.0]),
+                },
+            ),
         ]
     }
 
@@ -232,6 +250,11 @@ impl Tenant {
             (
                 "ToDevice.Recertified",
                 ToDevice::Recertified { sequence: 8, previous: 7, chain: leak(self.kept_chain()) },
+            ),
+            ("ToDevice.Key", ToDevice::Key { chain: leak(self.key_chain()) }),
+            (
+                "ToDevice.KeyUsed",
+                ToDevice::KeyUsed { sequence: 9, previous: 8, chain: leak(self.keyed_chain()) },
             ),
         ]
     }
