@@ -142,6 +142,7 @@ impl Connection {
                 ToDevice::Deliver { .. }
                 | ToDevice::Statement { .. }
                 | ToDevice::Recertified { .. }
+                | ToDevice::KeyUsed { .. }
                 | ToDevice::Activated { .. } => {
                     self.entries.push_back(frame);
                 }
@@ -165,6 +166,7 @@ impl Connection {
                 ToDevice::Deliver { .. }
                 | ToDevice::Statement { .. }
                 | ToDevice::Recertified { .. }
+                | ToDevice::KeyUsed { .. }
                 | ToDevice::Activated { .. } => {
                     return Ok(frame);
                 }
@@ -217,6 +219,7 @@ impl Connection {
                     ToDevice::Deliver { .. }
                     | ToDevice::Statement { .. }
                     | ToDevice::Recertified { .. }
+                    | ToDevice::KeyUsed { .. }
                     | ToDevice::Activated { .. } => {}
                     ToDevice::EnrollmentWaiting => {}
                     other => return Err(unexpected(&other)),

@@ -1,9 +1,9 @@
 //! Statements that this owner makes, or the root through its connection (`PROTOCOL.md` section 4.5).
 
-use av_wire::DeviceId;
 use av_wire::frame::ToRelay;
 use av_wire::limits::MAX_KEEP;
 use av_wire::statement::{AnnouncedKeys, Statement, Verdict};
+use av_wire::{DeviceId, Role};
 use heapless::Vec;
 
 use super::Endpoint;
@@ -62,9 +62,9 @@ where
         // Link keys are announced of a relay, not of a peer.
         let peer = peer.filter(|_| verdict != Verdict::LinkKeys);
         let peer = peer.filter(|peer| peer.standing != Standing::Revoked).ok_or(EndpointError::Unknown)?;
-        let role = peer.device.role;
+        let certifies = peer.device.role == Role::Owner;
         let issuer = self.post_in_turn(now.wall, subject, verdict, keep, None)?;
-        self.obey(&issuer, subject, Some(role), verdict);
+        self.obey(&issuer, subject, certifies, verdict);
         Ok(())
     }
 

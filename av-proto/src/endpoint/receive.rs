@@ -110,7 +110,7 @@ where
                 self.posted_came(request, &Posted { signed: statement, chain: Chain::new(chain) })?;
             }
             // Answers to calls that this version of the endpoint does not make.
-            ToDevice::Invite { .. } => {}
+            ToDevice::Invite { .. } | ToDevice::Key { .. } | ToDevice::KeyUsed { .. } => {}
         }
         self.maintain_prekeys(now, rng);
         self.fetch_missing();

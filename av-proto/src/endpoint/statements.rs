@@ -65,7 +65,7 @@ where
         let verified = posted
             .verify(membership.tenant_id(), membership.root(), |id| meta.revoked.contains(id))
             .map_err(|_| NoEffect::Refused)?;
-        let Said { issuer, subject, role, verdict, serial, link_keys } = Said::of(&verified);
+        let Said { issuer, subject, certifies, verdict, serial, link_keys } = Said::of(&verified);
         if subject != own_id && self.is_absent(&subject) {
             return Err(NoEffect::NeedPeer(subject));
         }
@@ -95,7 +95,7 @@ where
         {
             self.device.mark_changed();
         }
-        let has_effect = self.obey(&issuer, &subject, role, verdict);
+        let has_effect = self.obey(&issuer, &subject, certifies, verdict);
         if subject == own_id {
             self.notify(Event::OwnStanding(verdict));
         } else if has_effect {
@@ -118,17 +118,18 @@ where
         }
     }
 
-    /// Does what a statement says; `false` when it is about no peer, or changes nothing.
+    /// Does what a statement says; `false` when it is about no peer, or changes nothing. Whether others are in on the
+    /// word of a subject that is out counts for ever.
     pub(super) fn obey(
         &mut self,
         issuer: &DeviceId,
         subject: &DeviceId,
-        role: Option<Role>,
+        certifies: bool,
         verdict: Verdict,
     ) -> bool {
         let is_peer = self.peer_index(subject).is_some();
         if verdict == Verdict::Revoked
-            && (is_peer || role == Some(Role::Owner))
+            && (is_peer || certifies)
             && !self.meta.edit().is_some_and(|meta| meta.revoked.add(subject))
         {
             self.notify(Event::RevocationsFull);
@@ -224,7 +225,7 @@ where
 struct Said {
     issuer: DeviceId,
     subject: DeviceId,
-    role: Option<Role>,
+    certifies: bool,
     verdict: Verdict,
     serial: u64,
     link_keys: Option<(AnnouncedKeys, u64)>,
@@ -234,6 +235,6 @@ impl Said {
     fn of(verified: &VerifiedStatement<'_>) -> Self {
         let Statement { verdict, subject, issuer, serial, issued_at, link_keys, .. } = *verified.statement();
         let link_keys = link_keys.map(|keys| (keys, issued_at));
-        Self { issuer, subject, role: verified.subject_role(), verdict, serial, link_keys }
+        Self { issuer, subject, certifies: verified.subject_certifies(), verdict, serial, link_keys }
     }
 }

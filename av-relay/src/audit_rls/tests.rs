@@ -18,6 +18,7 @@ async fn the_shipped_schema_passes_and_is_reported_table_by_table() {
     assert_eq!(
         tables,
         [
+            "av.api_keys",
             "av.conversations",
             "av.devices",
             "av.inbox_entries",

@@ -3,6 +3,7 @@
 //!
 //! A function commits before it signals anybody, and answers after it committed.
 
+mod api_key;
 mod approve;
 mod authenticate;
 mod enroll;

@@ -1,13 +1,22 @@
 //! Signed statements of owners: revocation, suspension, resumption, link keys (`PROTOCOL.md` section 4.5).
 
 use av_wire::chain::{Chain, MAX_CHAIN_BYTES};
-use av_wire::ids::DeviceId;
+use av_wire::ids::{DeviceId, KeyId};
 use av_wire::public::Role;
 use av_wire::signature::Unverified;
 use av_wire::statement::{Statement, Verdict};
 
 use super::{Actor, Refusal, Relay};
-use crate::store::{Device, DeviceStatus, NewStatement, PostedStatement, TenantTx};
+use crate::store::{Device, DeviceStatus, NewStatement, PostedStatement, StoreError, TenantTx};
+
+/// What a statement is about.
+enum Subject {
+    /// This relay.
+    Relay,
+    Device(Device),
+    /// An API key, with its chain.
+    Key(Vec<u8>),
+}
 
 impl Relay {
     /// Posts a statement: checks it, gives it effect, and puts it into the inbox of every device it concerns, all
@@ -26,20 +35,21 @@ impl Relay {
         }
         check_serial(&tx, &statement).await?;
         let subject = self.subject(&tx, &statement).await?;
-        let chain = chain_beside(&tx, &statement, subject.as_ref()).await?;
+        let chain = chain_beside(&tx, &statement, &subject).await?;
 
         tx.insert_statement(&NewStatement {
             issuer: &statement.issuer,
             serial: statement.serial,
             subject: &statement.subject,
+            is_key: matches!(subject, Subject::Key(_)),
             verdict: statement.verdict,
             signed,
             chain: &chain,
         })
         .await?;
-        let status = match statement.verdict {
-            Verdict::LinkKeys => None,
-            Verdict::Revoked => Some(DeviceStatus::Revoked),
+        let status = match (&subject, statement.verdict) {
+            (Subject::Relay | Subject::Key(_), _) => None,
+            (Subject::Device(_), Verdict::Revoked) => Some(DeviceStatus::Revoked),
             _ if tx.is_suspended(&statement.subject).await? => Some(DeviceStatus::Suspended),
             _ => Some(DeviceStatus::Active),
         };
@@ -62,18 +72,26 @@ impl Relay {
         Ok(())
     }
 
-    /// The device that a statement is about, which the issuer has a say in; `None` when it is about this relay.
-    async fn subject(&self, tx: &TenantTx, statement: &Statement<'_>) -> Result<Option<Device>, Refusal> {
+    /// What a statement is about, which the issuer has a say in.
+    async fn subject(&self, tx: &TenantTx, statement: &Statement<'_>) -> Result<Subject, Refusal> {
         if statement.verdict == Verdict::LinkKeys {
             return if statement.subject == self.origin.subject() {
-                Ok(None)
+                Ok(Subject::Relay)
             } else {
                 Err(Refusal::NotFound)
             };
         }
-        let subject = tx.device(&statement.subject).await?.ok_or(Refusal::NotFound)?;
-        check_reach(statement, &subject)?;
-        Ok(Some(subject))
+        if let Some(device) = tx.device(&statement.subject).await? {
+            check_reach(statement, &device)?;
+            return Ok(Subject::Device(device));
+        }
+        let key = tx.api_key(&KeyId(statement.subject.0)).await?.ok_or(Refusal::NotFound)?;
+        if statement.verdict != Verdict::Revoked {
+            return Err(Refusal::NotFound);
+        }
+        let chain = key.chain(tx).await?;
+        check_say(statement, &chain)?;
+        Ok(Subject::Key(chain))
     }
 
     /// Statements of one issuer behind a serial, in their order: the next 64 at most.
@@ -97,10 +115,12 @@ const STATEMENTS_PER_CALL: u16 = 64;
 async fn chain_beside(
     tx: &TenantTx,
     statement: &Statement<'_>,
-    subject: Option<&Device>,
+    subject: &Subject,
 ) -> Result<Vec<u8>, Refusal> {
-    let chain = if statement.verdict == Verdict::Revoked {
-        subject.and_then(|subject| subject.chain.clone())
+    let chain = if let Subject::Key(chain) = subject {
+        Some(chain.clone())
+    } else if let (Subject::Device(device), Verdict::Revoked) = (subject, statement.verdict) {
+        device.chain.clone()
     } else if statement.issuer == DeviceId::ROOT {
         return Ok(Vec::new());
     } else {
@@ -109,9 +129,11 @@ async fn chain_beside(
     with_revocations(tx, chain.ok_or(Refusal::NotFound)?).await
 }
 
-/// A chain as it stands now: where an owner on it was revoked and kept the certificate below, with that revocation.
+/// A chain as it stands now: where an owner or an API key on it was revoked and the certificate below kept, with that
+/// revocation.
 pub(super) async fn with_revocations(tx: &TenantTx, mut chain: Vec<u8>) -> Result<Vec<u8>, Refusal> {
-    for revocation in tx.owner_revocations().await? {
+    let provenance = Chain::new(&chain).provenance(0).map_err(|_| StoreError::Unexpected("a chain"))?;
+    for revocation in tx.revocations_of(&provenance.lineage).await? {
         let mut buffer = [0; MAX_CHAIN_BYTES];
         // A chain below two revoked owners has no room for both: it stands as it is, and counts for nothing.
         if let Ok(Some(kept)) = Chain::new(&chain).keep(&revocation, &mut buffer) {
@@ -152,12 +174,14 @@ fn check_reach(statement: &Statement<'_>, subject: &Device) -> Result<(), Refusa
         DeviceStatus::Approved if statement.verdict != Verdict::Revoked => return Err(Refusal::NotFound),
         _ => {}
     }
-    if statement.verdict != Verdict::Revoked || statement.issuer == DeviceId::ROOT {
+    if statement.verdict != Verdict::Revoked {
         return Ok(());
     }
-    let chain = Chain::new(subject.chain.as_deref().ok_or(Refusal::NotFound)?);
-    match chain.find(&statement.issuer) {
-        Ok(Some(_)) => Ok(()),
-        _ => Err(Refusal::NotAuthorized),
-    }
+    check_say(statement, subject.chain.as_deref().ok_or(Refusal::NotFound)?)
+}
+
+/// The root has a say over everything, an owner over what stands below it.
+fn check_say(statement: &Statement<'_>, chain: &[u8]) -> Result<(), Refusal> {
+    let is_above = matches!(Chain::new(chain).find(&statement.issuer), Ok(Some(_)));
+    if is_above || statement.issuer == DeviceId::ROOT { Ok(()) } else { Err(Refusal::NotAuthorized) }
 }

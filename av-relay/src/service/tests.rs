@@ -1,3 +1,4 @@
+mod api_keys;
 mod authority;
 mod enrollment;
 mod founding;

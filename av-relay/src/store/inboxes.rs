@@ -22,6 +22,8 @@ const INSERT_ACTIVATED: &str =
     "INSERT INTO av.inbox_entries (tenant_id, device_id, sequence, activated) VALUES ($1, $2, $3, $4)";
 const INSERT_RECERTIFIED: &str =
     "INSERT INTO av.inbox_entries (tenant_id, device_id, sequence, recertified) VALUES ($1, $2, $3, $4)";
+const INSERT_KEY_USED: &str =
+    "INSERT INTO av.inbox_entries (tenant_id, device_id, sequence, key_used) VALUES ($1, $2, $3, $4)";
 /// For the transaction, without giving a number.
 const LOCK: &str = "SELECT FROM av.inboxes WHERE tenant_id = $1 AND device_id = $2 FOR NO KEY UPDATE";
 /// To every device that is in or may come back, but not to who said it.
@@ -38,7 +40,7 @@ const ENTRIES: &str = "SELECT e.sequence,
             e.sender, m.header_blob, m.ciphertext, extract(epoch FROM m.received_at)::bigint,
             s.signed,
             e.activated, d.activation,
-            s.chain, e.recertified
+            s.chain, e.recertified, e.key_used
      FROM av.inbox_entries e
      LEFT JOIN av.messages m
             ON m.tenant_id = e.tenant_id AND m.sender = e.sender AND m.message_id = e.message_id
@@ -98,6 +100,8 @@ pub(crate) enum EntryContent {
     },
     /// The device's new chain.
     Recertified(Vec<u8>),
+    /// The chain of a device that enrolled with an API key of this owner.
+    KeyUsed(Vec<u8>),
 }
 
 impl TenantTx {
@@ -156,6 +160,17 @@ impl TenantTx {
         self.execute(
             INSERT_RECERTIFIED,
             &[&self.tenant_bytes(), &device.as_bytes().as_slice(), &signed(sequence)?, &chain],
+        )
+        .await?;
+        Ok(())
+    }
+
+    /// Tells an owner that a device enrolled with its API key.
+    pub(crate) async fn insert_key_used(&self, owner: &DeviceId, chain: &[u8]) -> Result<(), StoreError> {
+        let Some((sequence, _)) = self.next_sequence(owner).await? else { return Ok(()) };
+        self.execute(
+            INSERT_KEY_USED,
+            &[&self.tenant_bytes(), &owner.as_bytes().as_slice(), &signed(sequence)?, &chain],
         )
         .await?;
         Ok(())
@@ -241,6 +256,8 @@ fn entry(row: &Row) -> Result<Entry, StoreError> {
         EntryContent::Activated { device: DeviceId(device), signature: Signature(id(row, 7)?) }
     } else if let Some(chain) = row.try_get(9)? {
         EntryContent::Recertified(chain)
+    } else if let Some(chain) = row.try_get(10)? {
+        EntryContent::KeyUsed(chain)
     } else {
         EntryContent::Statement(PostedStatement { signed: row.try_get(5)?, chain: row.try_get(8)? })
     };

@@ -5,13 +5,14 @@ use tokio_postgres::Client;
 use super::error::OpenError;
 
 /// Number, file name and text, in order.
-const MIGRATIONS: [(i32, &str, &str); 6] = [
+const MIGRATIONS: [(i32, &str, &str); 7] = [
     (1, "0001_tenancy.sql", include_str!("../../migrations/0001_tenancy.sql")),
     (2, "0002_enrollment.sql", include_str!("../../migrations/0002_enrollment.sql")),
     (3, "0003_messages.sql", include_str!("../../migrations/0003_messages.sql")),
     (4, "0004_authority.sql", include_str!("../../migrations/0004_authority.sql")),
     (5, "0005_link_keys.sql", include_str!("../../migrations/0005_link_keys.sql")),
     (6, "0006_kem_prekeys.sql", include_str!("../../migrations/0006_kem_prekeys.sql")),
+    (7, "0007_api_keys.sql", include_str!("../../migrations/0007_api_keys.sql")),
 ];
 
 /// "agentvault" as a number: relays that start at the same time on one database take turns.

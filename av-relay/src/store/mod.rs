@@ -1,12 +1,13 @@
 //! The database: the only module that knows SQL, and [`TenantTx`] the only way through it to a row.
 //!
 //! ```text
-//! service ─▶ TenantTx ─▶ tenants │ devices │ invites │ prekeys │ statements │ inboxes │ messages ─▶ PostgreSQL
+//! service ─▶ TenantTx ─▶ tenants │ devices │ invites │ api_keys │ prekeys │ statements │ inboxes │ messages ─▶ PostgreSQL
 //! ```
 //!
 //! A transaction is bound to one tenant before anybody can ask it for anything, and the database's own policies
 //! hold it there: a forgotten WHERE shows nothing foreign. The client itself is private to this module.
 
+mod api_keys;
 mod devices;
 pub mod embedded;
 mod error;
@@ -27,6 +28,7 @@ use av_wire::ids::{LookupHash, TenantId};
 use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
 use tokio_postgres::{Client, Config, NoTls};
 
+pub(crate) use self::api_keys::{ApiKey, EnrolledWithKey};
 pub(crate) use self::devices::{Approval, Device, DeviceStatus, Enrolled};
 pub use self::error::{OpenError, StoreError};
 pub(crate) use self::inboxes::{Entry, EntryContent, InboxState};

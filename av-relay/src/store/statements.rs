@@ -10,16 +10,14 @@ use super::tenant_tx::TenantTx;
 /// In the order in which the issuer said them.
 const AFTER: &str = "SELECT signed, chain FROM av.statements
      WHERE tenant_id = $1 AND issuer = $2 AND serial > $3 ORDER BY serial LIMIT $4";
-/// Only an owner's revocation can keep a certificate.
-const OWNER_REVOCATIONS: &str = "SELECT s.signed FROM av.statements s
-     JOIN av.devices d ON d.tenant_id = s.tenant_id AND d.device_id = s.subject
-     WHERE s.tenant_id = $1 AND s.kind = 2 AND d.role = 1 ORDER BY s.place";
+const REVOCATIONS_OF: &str = "SELECT signed FROM av.statements
+     WHERE tenant_id = $1 AND kind = 2 AND subject = ANY ($2) ORDER BY place";
 const POSTED: &str = "SELECT signed FROM av.statements WHERE tenant_id = $1 AND issuer = $2 AND serial = $3";
 const LAST_SERIAL: &str =
     "SELECT coalesce(max(serial), 0) FROM av.statements WHERE tenant_id = $1 AND issuer = $2";
 const INSERT: &str =
-    "INSERT INTO av.statements (tenant_id, issuer, serial, subject, kind, place, signed, chain)
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+    "INSERT INTO av.statements (tenant_id, issuer, serial, subject, kind, place, signed, chain, api_key)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, CASE WHEN $9 THEN $4::bytea END)";
 /// Each issuer's latest word counts; a resumption by the root (issuer $3) lifts all that came before it.
 const IS_SUSPENDED: &str = "SELECT EXISTS (
          SELECT FROM (
@@ -36,6 +34,8 @@ pub(crate) struct NewStatement<'a> {
     pub(crate) issuer: &'a DeviceId,
     pub(crate) serial: u64,
     pub(crate) subject: &'a DeviceId,
+    /// The subject is an API key, no device.
+    pub(crate) is_key: bool,
     pub(crate) verdict: Verdict,
     pub(crate) signed: &'a [u8],
     /// Gives the issuer a say; passed on with the statement.
@@ -80,9 +80,10 @@ impl TenantTx {
             .collect()
     }
 
-    /// The revocations of the tenant's owners, in the order in which they came.
-    pub(crate) async fn owner_revocations(&self) -> Result<Vec<Vec<u8>>, StoreError> {
-        let rows = self.query(OWNER_REVOCATIONS, &[&self.tenant_bytes()]).await?;
+    /// The revocations of these owners and API keys, in the order in which they came.
+    pub(crate) async fn revocations_of(&self, issuers: &[DeviceId]) -> Result<Vec<Vec<u8>>, StoreError> {
+        let issuers: Vec<&[u8]> = issuers.iter().map(|issuer| issuer.as_bytes().as_slice()).collect();
+        let rows = self.query(REVOCATIONS_OF, &[&self.tenant_bytes(), &issuers]).await?;
         rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
     }
 
@@ -111,6 +112,7 @@ impl TenantTx {
                 &signed(place)?,
                 &statement.signed,
                 &statement.chain,
+                &statement.is_key,
             ],
         )
         .await?;

@@ -23,6 +23,7 @@ async fn without_a_tenant_no_table_shows_a_row() {
     let agent = tenant.active(Role::Agent).await;
     tenant.send(&tenant.owner, &agent, b"x").await.unwrap();
     tenant.state(Verdict::Suspended, agent.id(), 1).await.unwrap();
+    tenant.api_key(1).await;
     let owner = cluster.owner().await;
     for table in cluster.tables(&owner).await {
         let count = format!("SELECT count(*) FROM av.{table}");

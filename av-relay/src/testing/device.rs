@@ -6,7 +6,8 @@ use av_wire::chain::{Chain, MAX_CHAIN_BYTES};
 use av_wire::enroll::{EnrollRequest, EnrollTranscript};
 use av_wire::frame::{LinkKind, authentication_message};
 use av_wire::grant::Grant;
-use av_wire::ids::{DeviceId, Origin, TenantId};
+use av_wire::ids::{DeviceId, KeyId, Origin, TenantId};
+use av_wire::key_grant::KeyGrant;
 use av_wire::labels::SignaturePurpose;
 use av_wire::limits::{MIN_MAX_MESSAGE_WITH_KEM, SEALED_NAME};
 use av_wire::public::{DevicePublic, Role, Suite};
@@ -117,6 +118,41 @@ impl TestDevice {
         let own = Chain::new(&self.chain);
         let mut buffer = [0; MAX_CHAIN_BYTES];
         Chain::prepend(&own.claimed_root().unwrap(), &signed, Some(own), &mut buffer).unwrap().to_vec()
+    }
+
+    /// The signed grant of this API key by this owner, for so many agents and until then.
+    pub(crate) fn key_grant(
+        &self,
+        tenant_id: TenantId,
+        key: &SigningKey,
+        most: u16,
+        expires_at: u64,
+    ) -> Vec<u8> {
+        let public_key = key.verifying_key().to_bytes();
+        let grant = KeyGrant { tenant_id, public_key, most, expires_at, issued_at: 1, issuer: self.id() };
+        signed_object(&self.key, SignedKind::KeyGrant, &grant.to_bytes())
+    }
+
+    /// The chain by which an API key certifies this device, from the key's own.
+    pub(crate) fn certified_by_key(
+        &self,
+        tenant_id: TenantId,
+        key: &SigningKey,
+        key_chain: &[u8],
+    ) -> Vec<u8> {
+        let issuer = KeyId::of(&key.verifying_key().to_bytes()).as_issuer();
+        let cert = DeviceCert { tenant_id, device: self.public, issued_at: 2, issuer };
+        let signed = signed_object(key, SignedKind::Cert, &cert.to_bytes());
+        let above = Chain::new(key_chain);
+        let mut buffer = [0; MAX_CHAIN_BYTES];
+        Chain::prepend(&above.claimed_root().unwrap(), &signed, Some(above), &mut buffer).unwrap().to_vec()
+    }
+
+    /// Its proof that it holds the identity key which this chain certifies.
+    pub(crate) fn key_possession(&self, bundle: &[u8], chain: &[u8]) -> Signature {
+        let transcript =
+            EnrollTranscript::with_key(&self.public.to_bytes(), bundle, Chain::new(chain)).unwrap();
+        sign(&self.key, SignaturePurpose::Enroll, &[&transcript.0])
     }
 
     /// A grant with this chain. The tag is the enrolling device's business.

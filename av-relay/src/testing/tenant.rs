@@ -1,6 +1,7 @@
 //! A founded tenant, and the steps that a test takes in it.
 
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use av_wire::cert::DeviceCert;
 use av_wire::chain::{Chain, MAX_CHAIN_BYTES};
@@ -75,6 +76,14 @@ impl Tenant {
         lookup
     }
 
+    /// An API key that the founder granted, for so many agents.
+    pub(crate) async fn api_key(&self, most: u16) -> SigningKey {
+        let key = SigningKey::from_bytes(&random());
+        let grant = self.owner.key_grant(self.id, &key, most, in_an_hour());
+        self.relay.post_key_grant(&self.founder(), &grant).await.unwrap();
+        key
+    }
+
     /// Sends an enrollment request as it came off the wire.
     pub(crate) async fn enroll(&self, request: &[u8]) -> Result<Enrollment, Refusal> {
         enroll(&self.relay, request).await
@@ -127,6 +136,11 @@ impl Tenant {
         let id = Relay::message_id(&actor, &to.id(), header, body);
         self.relay.send(&actor, id, &to.id(), header, body).await
     }
+}
+
+/// Seconds since 1970 by the relay's clock.
+pub(crate) fn in_an_hour() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() + 3_600
 }
 
 pub(crate) async fn enroll(relay: &Relay, request: &[u8]) -> Result<Enrollment, Refusal> {

@@ -55,6 +55,10 @@ impl Session<'_> {
                 let result = relay.recertify(&actor, chain).await;
                 self.done(request, result).await
             }
+            ToRelay::PostKeyGrant { request, key_grant } => {
+                let result = relay.post_key_grant(&actor, key_grant).await;
+                self.done(request, result).await
+            }
             ToRelay::FetchCerts { request, device_id } => match relay.fetch_certs(&actor, &device_id).await {
                 Ok(chain) => self.socket.send(&ToDevice::Certs { request, chain: &chain }).await,
                 Err(refusal) => self.refuse(request, &refusal).await,
@@ -75,7 +79,9 @@ impl Session<'_> {
             ToRelay::Authenticate { .. }
             | ToRelay::Enroll { .. }
             | ToRelay::Activate { .. }
-            | ToRelay::Found { .. } => Err(End::Malformed),
+            | ToRelay::Found { .. }
+            | ToRelay::FindKey { .. }
+            | ToRelay::EnrollWithKey { .. } => Err(End::Malformed),
         }
     }
 

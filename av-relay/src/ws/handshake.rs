@@ -1,4 +1,4 @@
-//! Before a device is authenticated: it may found, enroll, activate, and prove who it is. Nothing else.
+//! Before a device is authenticated: it may found, enroll with an invite or an API key, activate, and prove who it is. Nothing else.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -16,7 +16,7 @@ use crate::service::{Actor, Authentication, Enrollment, Refusal, Relay};
 
 /// To say who one is, or to ask for an approval. A handshake is one round trip; this is for slow radios.
 const DEADLINE: Duration = Duration::from_secs(30);
-/// Calls before authentication that the database works for: each of the four, and retries.
+/// Calls before authentication that the database works for: each of the six, and retries.
 const MAX_CALLS: u8 = 16;
 /// Seconds after which a peer that made more of them may connect again.
 const RETRY_AFTER_CALLS: u32 = 60;
@@ -113,6 +113,14 @@ impl Handshake<'_> {
             }
             ToRelay::Found { code, chain, bundle, signature } => {
                 self.relay.found(code, chain, bundle, &signature).await.map_err(refused)?;
+                self.socket.send(&ToDevice::Done { request: 0 }).await?;
+            }
+            ToRelay::FindKey { tenant_id, key_id } => {
+                let chain = self.relay.find_key(&tenant_id, &key_id).await.map_err(refused)?;
+                self.socket.send(&ToDevice::Key { chain: &chain }).await?;
+            }
+            ToRelay::EnrollWithKey { chain, bundle, pop } => {
+                self.relay.enroll_with_key(chain, bundle, &pop).await.map_err(refused)?;
                 self.socket.send(&ToDevice::Done { request: 0 }).await?;
             }
             ToRelay::Ping => self.socket.send(&ToDevice::Pong).await?,

@@ -131,6 +131,7 @@ fn frame(entry: &Entry, previous: u64) -> ToDevice<'_> {
             ToDevice::Statement { sequence, previous, statement: &posted.signed, chain: &posted.chain }
         }
         EntryContent::Recertified(chain) => ToDevice::Recertified { sequence, previous, chain },
+        EntryContent::KeyUsed(chain) => ToDevice::KeyUsed { sequence, previous, chain },
         EntryContent::Activated { device, signature } => {
             ToDevice::Activated { sequence, previous, device_id: *device, signature: *signature }
         }

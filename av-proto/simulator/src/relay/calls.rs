@@ -146,6 +146,9 @@ impl Relay {
                     account.entries.retain(|entry| entry.sequence > sequence);
                 }
             }
+            ToRelay::PostKeyGrant { .. } | ToRelay::FindKey { .. } | ToRelay::EnrollWithKey { .. } => {
+                return Err(Violation::new("no device of these worlds has an API key"));
+            }
             ToRelay::Ping => self.answer(line, &ToDevice::Pong)?,
             ToRelay::Pong => {}
         }

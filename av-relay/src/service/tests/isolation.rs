@@ -3,14 +3,16 @@
 
 use av_wire::bundle::PrekeyKind;
 use av_wire::enroll::EnrollTranscript;
-use av_wire::ids::{LookupHash, MessageId, TenantId};
+use av_wire::ids::{KeyId, LookupHash, MessageId, TenantId};
 use av_wire::public::Role;
 use av_wire::statement::Verdict;
 use av_wire::{RefusalCode, RejectCode, Signature};
 
 use super::refusal;
 use crate::bus::Presence;
-use crate::store::{Approval, DeviceStatus, Enrolled, NewMessage, NewStatement, StoredKind, StoredPrekey};
+use crate::store::{
+    Approval, DeviceStatus, Enrolled, EnrolledWithKey, NewMessage, NewStatement, StoredKind, StoredPrekey,
+};
 use crate::testing::{Tenant, TestDevice, random, relay};
 
 #[tokio::test]
@@ -25,6 +27,7 @@ async fn no_store_function_reaches_another_tenants_rows() {
     a.send(&agent, &a.owner, b"secret").await.unwrap();
     a.state(Verdict::Suspended, agent.id(), 1).await.unwrap();
     a.state(Verdict::Resumed, agent.id(), 2).await.unwrap();
+    let key = KeyId::of(&a.api_key(2).await.verifying_key().to_bytes());
     let b = Tenant::founded(&relay).await;
 
     let owner = cluster.owner().await;
@@ -55,6 +58,10 @@ async fn no_store_function_reaches_another_tenants_rows() {
     assert!(tx.entries_after(&a_agent, 0, 10).await.unwrap().is_empty());
     assert!(tx.sender_and_recipient(&a_owner, &a_agent).await.unwrap().is_none());
     assert!(tx.sender_and_recipient(&b.owner.id(), &a_agent).await.unwrap().is_none());
+    assert!(tx.api_key(&key).await.unwrap().is_none());
+    assert_eq!(tx.open_api_keys(&a_owner).await.unwrap(), 0);
+    assert_eq!(tx.api_key_uses(&key).await.unwrap(), 0);
+    assert!(tx.revocations_of(&[a_agent, key.as_issuer()]).await.unwrap().is_empty());
     assert_eq!(tx.root_key().await.unwrap(), Some(b.root.verifying_key().to_bytes()));
 
     // Writing changes nothing.
@@ -71,6 +78,9 @@ async fn no_store_function_reaches_another_tenants_rows() {
         Enrolled { public: &agent.public, transcript: &EnrollTranscript([0; 32]), inviter: &a_owner };
     assert!(!tx.insert_pending(&enrolled).await.unwrap(), "its inviter is not this tenant's");
     tx.insert_activated(&a_owner, &a_agent).await.unwrap();
+    tx.insert_key_used(&a_owner, b"chain").await.unwrap();
+    let enrolled = EnrolledWithKey { public: &agent.public, chain: b"chain", key: &key, owner: &a_owner };
+    tx.insert_enrolled_with_key(&enrolled).await.unwrap();
     tx.pass_over_one_time_prekeys(&a_agent, 99).await.unwrap();
     assert!(
         !tx.acknowledge(&a_agent, &av_wire::InboxEpoch(random()), 1, &[(1, RejectCode::Unopened)])
@@ -95,10 +105,13 @@ async fn no_store_function_reaches_another_tenants_rows() {
         let tx = relay.store.tenant(b.id).await.unwrap();
         tx.insert_invite(&device, &LookupHash(random()), Role::Agent, 60).await.unwrap_err();
         let tx = relay.store.tenant(b.id).await.unwrap();
+        tx.insert_api_key(&KeyId(random()), &device, b"grant", 1).await.unwrap_err();
+        let tx = relay.store.tenant(b.id).await.unwrap();
         let statement = NewStatement {
             issuer: &device,
             serial: 1,
             subject: &other,
+            is_key: false,
             verdict: Verdict::Revoked,
             signed: b"",
             chain: &[],
