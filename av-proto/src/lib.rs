@@ -86,6 +86,7 @@
 //!
 //! | | |
 //! | --- | --- |
+//! | `owner`, by default | what only an owner does: founding, inviting, approving, stating; a device without it is an agent's |
 //! | `aes-gcm` | [`crypto`] has AES-256-GCM, for suite 0x02: an endpoint takes its AEAD as a type parameter |
 //! | `pq` | ML-KEM-768 in the key agreement, suites 0x11 and 0x12: about 35 KB of stack more |
 //! | `testing` | the in-memory relay of the example above, for integrators' own tests; not for production |

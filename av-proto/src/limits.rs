@@ -112,8 +112,9 @@ pub const OWN_BUNDLE: usize =
     if cfg!(feature = "pq") { Bundle::MAX_LEN } else { Bundle::MAX_LEN_WITHOUT_KEM };
 
 /// Invites that an owner's device keeps at a time, used ones too: until one expires, its keys tell whether a second
-/// device holds its token. With all places taken, making another one is refused until the first expires.
-pub const INVITES: usize = 8;
+/// device holds its token. With all places taken, making another one is refused until the first expires. A build
+/// without feature `owner` makes none.
+pub const INVITES: usize = if cfg!(feature = "owner") { 8 } else { 0 };
 
 /// Verified enrollment requests that wait for the owner's word. The oldest goes for a fifth, and comes back when the
 /// requests are listed again.

@@ -8,7 +8,7 @@ use zeroize::Zeroize;
 use super::Endpoint;
 use super::control::{Head, kind};
 use super::history::History;
-use super::outbox::{About, Message};
+use super::outbox::Message;
 use super::slot::Slot;
 use crate::crypto::Aead;
 use crate::ratchet::{RatchetError, reopen};
@@ -36,7 +36,7 @@ where
         let index = self.peer_index(&to).ok_or(RatchetError::NotReady)?;
         let slot = self.outbox.get_mut(place).ok_or(RatchetError::NotReady)?;
         let entry = slot.get_mut().ok_or(RatchetError::NotReady)?;
-        let (About::Message(message), Some(sealing)) = (&mut entry.about, &mut entry.sealing) else {
+        let (Some(message), Some(sealing)) = (entry.about.message_mut(), &mut entry.sealing) else {
             return Err(RatchetError::NotReady);
         };
         let peer_slot = self.peers.get_mut(index).ok_or(RatchetError::NotReady)?;

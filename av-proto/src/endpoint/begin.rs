@@ -1,4 +1,4 @@
-//! How a device begins: as the founder of a tenant, or with an invite.
+//! How a device begins with an invite.
 
 use av_wire::bundle::KEM_RECORD;
 use av_wire::limits::MIN_MAX_MESSAGE_WITH_KEM;
@@ -12,7 +12,7 @@ use super::meta::Meta;
 use super::{Endpoint, Phase};
 use crate::Now;
 use crate::crypto::Aead;
-use crate::enroll::{RecoveryKey, Requested};
+use crate::enroll::Requested;
 use crate::invite::{InviteText, NAME_MAX, is_plain};
 use crate::keys::{Identity, Prekeys};
 use crate::limits::{KEM_PREKEYS_IN_BUNDLE, ONE_TIME_PREKEYS};
@@ -39,57 +39,13 @@ impl<A, const PEERS: usize, const SKIP: usize, const OUTBOX: usize, const INBOX:
 where
     A: Aead,
 {
-    /// Makes a tenant: its root, and this device as its founding owner (`PROTOCOL.md` section 4.4). The recovery key
-    /// is the root's only copy. `link_key` is the relay's, where it offers a Noise link.
-    ///
-    /// # Errors
-    /// [`EndpointError::NotEmpty`] or [`EndpointError::InvalidName`].
-    pub fn found(
-        &mut self,
-        now: Now,
-        rng: &mut dyn CryptoRng,
-        origin: &Origin,
-        link_key: Option<[u8; 32]>,
-        name: &str,
-    ) -> Result<RecoveryKey, EndpointError> {
-        self.require_empty()?;
-        let root = RecoveryKey::generate(rng);
-        self.found_by(now, rng, origin, link_key, name, &root)?;
-        Ok(root)
-    }
-
-    /// Makes this device an owner by the word of a tenant's root, as when the founder's device is lost
-    /// (`PROTOCOL.md` section 4.4). Ends in [`Event::Founded`](super::Event::Founded) like the founding itself.
-    ///
-    /// # Errors
-    /// [`EndpointError::NotEmpty`] or [`EndpointError::InvalidName`].
-    pub fn found_by(
-        &mut self,
-        now: Now,
-        rng: &mut dyn CryptoRng,
-        origin: &Origin,
-        link_key: Option<[u8; 32]>,
-        name: &str,
-        root: &RecoveryKey,
-    ) -> Result<(), EndpointError> {
-        self.require_empty()?;
-        let name = valid_name(name)?;
-        let identity = self.generate_identity(rng, Role::Owner)?;
-        let prekeys = Prekeys::generate(rng, identity.public().suites, now.wall);
-        let (membership, founding) =
-            root.found(&identity, origin, now.wall).map_err(|_| EndpointError::Bug)?;
-        let link_keys = LinkKeys::of(link_key, now.wall);
-        self.begin(identity, name, origin, link_keys, founding, prekeys);
-        self.device.get_mut().ok_or(EndpointError::Bug)?.enter(membership);
-        Ok(())
-    }
-
     /// Begins to enroll with an invite (`PROTOCOL.md` section 4.1). The text can be wiped afterwards.
     ///
     /// A request that no owner has approved is replaced.
     ///
     /// # Errors
-    /// [`EndpointError::NotEmpty`] or [`EndpointError::InvalidName`].
+    /// [`EndpointError::NotEmpty`], [`EndpointError::InvalidName`], or [`EndpointError::NotOwner`] for an owner's role in a
+    /// build without feature `owner`.
     pub fn enroll(
         &mut self,
         now: Now,
@@ -99,6 +55,9 @@ where
     ) -> Result<(), EndpointError> {
         if self.phase() != Phase::Enrolling {
             self.require_empty()?;
+        }
+        if options.role == Role::Owner && !cfg!(feature = "owner") {
+            return Err(EndpointError::NotOwner);
         }
         let name = valid_name(options.name)?;
         let identity = self.generate_identity(rng, options.role)?;
@@ -121,11 +80,15 @@ where
         Ok(())
     }
 
-    fn require_empty(&self) -> Result<(), EndpointError> {
+    pub(super) fn require_empty(&self) -> Result<(), EndpointError> {
         if self.device.is_empty() { Ok(()) } else { Err(EndpointError::NotEmpty) }
     }
 
-    fn generate_identity(&self, rng: &mut dyn CryptoRng, role: Role) -> Result<Identity, EndpointError> {
+    pub(super) fn generate_identity(
+        &self,
+        rng: &mut dyn CryptoRng,
+        role: Role,
+    ) -> Result<Identity, EndpointError> {
         let max_message = u32::try_from(Self::MAX_MESSAGE).map_err(|_| EndpointError::Bug)?;
         Ok(Identity::generate(rng, role, Self::suites(), max_message))
     }
@@ -139,7 +102,7 @@ where
 
     /// In a frame of its own: what makes keys and signatures before it has no room for a device beside them.
     #[inline(never)]
-    fn begin(
+    pub(super) fn begin(
         &mut self,
         identity: Identity,
         name: String<NAME_MAX>,
@@ -156,7 +119,7 @@ where
     }
 }
 
-fn valid_name(name: &str) -> Result<String<NAME_MAX>, EndpointError> {
+pub(super) fn valid_name(name: &str) -> Result<String<NAME_MAX>, EndpointError> {
     let is_fit = !name.is_empty() && is_plain(name);
     is_fit.then(|| name.try_into().ok()).flatten().ok_or(EndpointError::InvalidName)
 }

@@ -1,7 +1,9 @@
 //! Calls to the relay that are not worth storing: a restart forgets them with what they asked for.
 
+use av_wire::DeviceId;
+#[cfg(feature = "owner")]
+use av_wire::LookupHash;
 use av_wire::frame::ToRelay;
-use av_wire::{DeviceId, LookupHash, RefusalCode};
 use heapless::Vec;
 
 use super::Endpoint;
@@ -27,8 +29,11 @@ pub(super) struct Call {
 
 /// What was asked for.
 #[derive(Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(not(feature = "owner"), expect(clippy::enum_variant_names, reason = "an agent only fetches"))]
 pub(super) enum CallAbout {
+    #[cfg(feature = "owner")]
     CreateInvite(LookupHash),
+    #[cfg(feature = "owner")]
     ListPending,
     /// The prekeys of a peer, to begin a session with it.
     FetchBundle(DeviceId),
@@ -79,31 +84,29 @@ where
         self.calls.retain(|call| call.request != request);
     }
 
-    pub(super) fn ephemeral_call_done(&mut self, request: u32) {
+    /// The relay did what a call asked; those that only an owner makes are not among them.
+    pub(super) fn call_done(&mut self, request: u32) {
         let about = self.call_about(request);
         self.end_call(request);
         match about {
-            Some(CallAbout::CreateInvite(lookup_hash)) => self.notify(Event::InviteReady(lookup_hash)),
-            Some(CallAbout::ListPending) => self.notify(Event::PendingListed),
             // It should have been answered by a bundle.
             Some(CallAbout::FetchBundle(peer)) => self.notify(Event::SessionFailed(peer)),
             Some(CallAbout::FetchStatements(owner, after)) => self.statements_fetched(&owner, after),
             Some(CallAbout::FetchCerts(peer)) => self.fetched_in_vain(&peer),
-            None => {}
+            _ => {}
         }
     }
 
-    pub(super) fn ephemeral_call_failed(&mut self, request: u32, code: RefusalCode) {
+    /// The relay refused what a call asked; those that only an owner makes are not among them.
+    pub(super) fn call_failed(&mut self, request: u32) {
         let about = self.call_about(request);
         self.end_call(request);
         match about {
-            Some(CallAbout::CreateInvite(lookup_hash)) => self.invite_failed(lookup_hash, code),
-            Some(CallAbout::ListPending) => self.notify(Event::PendingListed),
             Some(CallAbout::FetchBundle(peer)) => self.notify(Event::SessionFailed(peer)),
             Some(CallAbout::FetchStatements(device, _) | CallAbout::FetchCerts(device)) => {
                 self.fetched_in_vain(&device);
             }
-            None => {}
+            _ => {}
         }
     }
 }

@@ -5,7 +5,7 @@ use av_wire::frame::{LinkKind, ToRelay, authentication_message};
 use av_wire::layout::Reader;
 use av_wire::signature::InvalidSignature;
 use av_wire::statement::AnnouncedKeys;
-use av_wire::{EncodeError, Origin, Signature, TenantId};
+use av_wire::{EncodeError, Origin, Role, Signature, TenantId};
 use heapless::String;
 
 use super::link::Channel;
@@ -104,6 +104,7 @@ impl Device {
     }
 
     /// Takes in the membership to be.
+    #[cfg(feature = "owner")]
     pub(super) fn enter(&mut self, membership: Membership) {
         self.membership = membership;
     }
@@ -261,6 +262,9 @@ impl Device {
     pub(super) fn fill(slot: &mut Slot<Self>, mark: u64, reader: &mut Reader<'_>) -> Result<(), CodecError> {
         // Before there is a device on the stack beside it.
         let identity = Identity::read(reader)?;
+        if identity.public().role == Role::Owner && !cfg!(feature = "owner") {
+            return Err(CodecError);
+        }
         Self::place(slot, mark, identity, reader)
     }
 

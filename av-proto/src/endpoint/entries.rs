@@ -235,6 +235,7 @@ where
                 peer.received.owe(now, false);
                 self.store_payload(entry, index, message_id, None, content.body.clone());
             }
+            #[cfg(feature = "owner")]
             kind::COPY => {
                 peer.received.owe(now, false);
                 let from = peer.device_id;

@@ -11,13 +11,11 @@ use super::error::{ConnectionError, EndpointError};
 use super::event::{Event, Standing};
 use super::link::Awaited;
 use super::meta::{Allowed, Meta};
-use super::outbox::{About, request_number};
 use super::peer::Peer;
-use super::send::put_frame;
 use super::slot::{Held, Slot};
 use crate::Now;
 use crate::crypto::Aead;
-use crate::enroll::{Certification, certify_device};
+use crate::enroll::Certification;
 use crate::limits::INTRODUCTION_WAIT;
 use crate::ratchet::HeaderBlob;
 
@@ -48,7 +46,7 @@ where
     A: Aead,
 {
     /// Makes a device of this tenant a peer and begins a session with it, as an owner's second device does with the
-    /// agents of the first. Ends in [`Event::SessionStarted`] or [`Event::SessionFailed`]; a restart forgets it.
+    /// agents of the first. Ends in [`Event::SessionStarted`](super::Event::SessionStarted) or [`Event::SessionFailed`](super::Event::SessionFailed); a restart forgets it.
     ///
     /// # Errors
     /// [`EndpointError::Full`] while too many calls are under way, [`EndpointError::Unknown`] for a peer that is not in,
@@ -226,34 +224,6 @@ where
             (Some(device), None) => self.acquaintance = Held::Full(device),
             (None, _) => self.fetched_in_vain(&device_id),
         }
-    }
-
-    /// Certifies a peer anew on whose chain an owner was revoked, under this owner's own chain. The sessions with it go
-    /// on. Ends in [`Event::PeerRecertified`] or [`Event::RecertificationFailed`].
-    ///
-    /// # Errors
-    /// [`EndpointError::Unknown`] for no such peer, one that is revoked, or one whose certification stands,
-    /// [`EndpointError::Full`], [`EndpointError::NotOwner`], [`EndpointError::NotActive`].
-    pub fn recertify(&mut self, now: Now, peer: &DeviceId) -> Result<(), EndpointError> {
-        self.require_owner()?;
-        let own = self.device.get().ok_or(EndpointError::NotActive)?;
-        let membership = own.membership().ok_or(EndpointError::NotActive)?;
-        let revoked = &self.meta.get().ok_or(EndpointError::NotActive)?.revoked;
-        let known = self.peer_index(peer).and_then(|index| self.peers.get(index)?.get());
-        let known = known.filter(|peer| peer.visible_standing(revoked) == Standing::Uncertified);
-        let known = known.ok_or(EndpointError::Unknown)?;
-        let id = self.next_outbox_id();
-        let chain = certify_device(&own.identity, membership, &known.device, now.wall, &mut self.scratch)
-            .map_err(|_| EndpointError::Bug)?;
-        let certification = Certification::new(chain.provenance(0).map_err(|_| EndpointError::Bug)?);
-        let call = ToRelay::Recertify { request: request_number(id), chain: chain.as_bytes() };
-        let slot = self.outbox.iter_mut().find(|slot| slot.is_empty()).ok_or(EndpointError::Full)?;
-        put_frame(slot, id, About::Recertify(*peer), &call).map_err(|_| EndpointError::Bug)?;
-        self.use_outbox_id();
-        if let Some(known) = self.peer_slot(peer).and_then(Slot::edit) {
-            known.certification = certification;
-        }
-        Ok(())
     }
 
     /// An owner certified this device anew: taken only in place of a chain that no longer stands.

@@ -38,7 +38,7 @@ mod link;
 mod meta;
 mod outbox;
 mod output;
-mod own_statements;
+#[cfg(feature = "owner")]
 mod owner;
 mod peer;
 mod peer_head;
@@ -83,7 +83,9 @@ use crate::Now;
 use crate::crypto::Aead;
 use crate::enroll::{Invite, Membership};
 use crate::keys::Prekeys;
-use crate::limits::{CONTROL_ENTRIES, EVENTS, INVITES, ONE_TIME_PREKEYS, PENDING_REQUESTS, RECORD_OVERHEAD};
+#[cfg(feature = "owner")]
+use crate::limits::PENDING_REQUESTS;
+use crate::limits::{CONTROL_ENTRIES, EVENTS, INVITES, ONE_TIME_PREKEYS, RECORD_OVERHEAD};
 use crate::record::{self, Tally};
 use bucket::Bucket;
 use calls::{CALLS, Call};
@@ -93,6 +95,7 @@ use introduce::Acquaintance;
 use link::Link;
 use meta::Meta;
 use outbox::{OutboxEntry, Settled};
+#[cfg(feature = "owner")]
 use owner::PendingRequest;
 use peer::Peer;
 use slot::{Held, Slot};
@@ -123,6 +126,7 @@ pub struct Endpoint<
     // What follows is not stored.
     link: Held<Link>,
     calls: Vec<Call, CALLS>,
+    #[cfg(feature = "owner")]
     requests: Vec<PendingRequest, PENDING_REQUESTS>,
     events: Deque<Event, EVENTS>,
     /// Chain checks that unknown devices may cause, all of them together.
@@ -191,6 +195,7 @@ where
             working_set: WorkingSet::NEW,
             link: Held::Empty,
             calls: Vec::new(),
+            #[cfg(feature = "owner")]
             requests: Vec::new(),
             events: Deque::new(),
             introductions: Bucket::FULL,
@@ -220,6 +225,7 @@ where
             working_set,
             link: _,
             calls,
+            #[cfg(feature = "owner")]
             requests,
             events,
             settled,
@@ -240,6 +246,7 @@ where
         *tally = Tally::EMPTY;
         *working_set = WorkingSet::NEW;
         calls.clear();
+        #[cfg(feature = "owner")]
         requests.clear();
         events.clear();
         settled.clear();
@@ -273,6 +280,7 @@ where
 
     /// A [`Output::Timer`] came due: receipts, checks and the like go into the outbox.
     pub fn tick(&mut self, now: Now, rng: &mut dyn CryptoRng) {
+        #[cfg(feature = "owner")]
         self.forget_told_serials(now);
         for slot in &mut self.peers {
             if slot.get_mut().is_some_and(|peer| peer.tick(now)) {

@@ -1,11 +1,12 @@
 //! What waits in the outbox: calls until the relay has answered them, messages until their receipt has come.
 
 use av_wire::layout::Reader;
-use av_wire::statement::Verdict;
 use av_wire::{DeviceId, MessageId};
 use heapless::Vec;
 
 use super::event::OutboxId;
+#[cfg(feature = "owner")]
+use super::owner::OwnersCall;
 use super::slot::Slot;
 use super::wait::Wait;
 use crate::crypto::Secret;
@@ -17,14 +18,9 @@ use crate::record::codec::{CodecError, ReadRecord, Writer};
 pub(super) enum About {
     /// A message to a peer, as it was last sealed; the entry holds header blob and ciphertext.
     Message(Message),
-    /// The approval of a device.
-    Approve(DeviceId),
-    /// The rejection of a device.
-    Reject(DeviceId),
-    /// The new certificate of a device.
-    Recertify(DeviceId),
-    /// A statement of this owner.
-    Statement(DeviceId, Verdict),
+    /// A call that only an owner makes.
+    #[cfg(feature = "owner")]
+    Call(OwnersCall),
 }
 
 /// A sealed message.
@@ -51,7 +47,7 @@ pub(super) struct Sealing {
 }
 
 pub(super) struct OutboxEntry<const BODY: usize> {
-    /// Its number; calls use its low half as their request number.
+    /// Its number, from which a call's request number follows.
     pub(super) id: OutboxId,
     pub(super) about: About,
     /// The call's frame, or the message.
@@ -67,6 +63,9 @@ pub(super) struct OutboxEntry<const BODY: usize> {
     pub(super) check: Wait,
 }
 
+/// How a record marks a message; calls have other marks.
+const MESSAGE: u8 = 1;
+
 /// How the wait for a receipt ended.
 #[derive(Clone, Copy)]
 pub(super) enum Settled {
@@ -74,34 +73,42 @@ pub(super) enum Settled {
     Unreceipted,
 }
 
-/// The request number of the call with this outbox number. Answers match within one connection, where at most
-/// a handful of calls are under way; 0 is kept for the connection itself.
-pub(super) fn request_number(id: OutboxId) -> u32 {
-    u32::try_from(id.number() % u64::from(u32::MAX)).unwrap_or(0).saturating_add(1)
-}
-
 impl About {
+    /// The message, unless it is a call.
+    pub(super) const fn message(&self) -> Option<&Message> {
+        match self {
+            Self::Message(message) => Some(message),
+            #[cfg(feature = "owner")]
+            Self::Call(_) => None,
+        }
+    }
+
+    pub(super) const fn message_mut(&mut self) -> Option<&mut Message> {
+        match self {
+            Self::Message(message) => Some(message),
+            #[cfg(feature = "owner")]
+            Self::Call(_) => None,
+        }
+    }
+
     /// The peer that a message is for.
     pub(super) fn recipient(&self) -> Option<DeviceId> {
-        match self {
-            Self::Message(message) => Some(message.peer),
-            Self::Approve(_) | Self::Reject(_) | Self::Recertify(_) | Self::Statement(..) => None,
-        }
+        self.message().map(|message| message.peer)
+    }
+
+    /// The message id of a message.
+    pub(super) fn message_id(&self) -> Option<MessageId> {
+        self.message().map(|message| message.message_id)
     }
 
     /// Whose record the entry goes together with: a message's and an approval's outcome changes the peer.
     pub(super) const fn peer(&self) -> Option<DeviceId> {
         match self {
-            Self::Message(Message { peer, .. }) | Self::Approve(peer) => Some(*peer),
-            Self::Reject(_) | Self::Recertify(_) | Self::Statement(..) => None,
-        }
-    }
-
-    /// The message id of a message.
-    pub(super) fn message_id(&self) -> Option<MessageId> {
-        match self {
-            Self::Message(message) => Some(message.message_id),
-            Self::Approve(_) | Self::Reject(_) | Self::Recertify(_) | Self::Statement(..) => None,
+            Self::Message(Message { peer, .. }) => Some(*peer),
+            #[cfg(feature = "owner")]
+            Self::Call(OwnersCall::Approve(peer)) => Some(*peer),
+            #[cfg(feature = "owner")]
+            Self::Call(_) => None,
         }
     }
 }
@@ -124,7 +131,7 @@ impl<const BODY: usize> OutboxEntry<BODY> {
 
     /// Whether it is a message of the endpoint's own, which needs no receipt.
     pub(super) const fn is_control(&self) -> bool {
-        matches!(self.about, About::Message(_)) && self.sealing.is_none()
+        self.about.message().is_some() && self.sealing.is_none()
     }
 
     /// Whether the relay has it and only its receipt is missing: it may be given up.
@@ -139,19 +146,14 @@ impl<const BODY: usize> OutboxEntry<BODY> {
 
     pub(super) fn write(&self, writer: &mut Writer<'_>) -> Result<(), CodecError> {
         writer.u64(self.id.0)?;
-        let (kind, device) = match self.about {
-            About::Message(message) => (1, message.peer),
-            About::Approve(device) => (2, device),
-            About::Reject(device) => (3, device),
-            About::Recertify(device) => (7, device),
-            About::Statement(device, Verdict::Revoked) => (4, device),
-            About::Statement(device, Verdict::Suspended) => (5, device),
-            About::Statement(device, Verdict::Resumed) => (6, device),
-            About::Statement(device, Verdict::LinkKeys) => (8, device),
+        let (kind, device) = match &self.about {
+            About::Message(message) => (MESSAGE, message.peer),
+            #[cfg(feature = "owner")]
+            About::Call(call) => (call.byte(), call.device()),
         };
         writer.u8(kind)?;
         writer.bytes(device.as_bytes())?;
-        if let About::Message(message) = &self.about {
+        if let Some(message) = self.about.message() {
             writer.bytes(message.message_id.as_bytes())?;
             writer.u8(message.kind)?;
             writer.u16(message.header_len)?;
@@ -176,22 +178,18 @@ impl<const BODY: usize> OutboxEntry<BODY> {
         let kind = reader.u8()?;
         let device = DeviceId(*reader.array()?);
         let about = match kind {
-            1 => About::Message(Message {
+            MESSAGE => About::Message(Message {
                 peer: device,
                 message_id: MessageId(*reader.array()?),
                 kind: reader.u8()?,
                 header_len: reader.u16()?,
             }),
-            2 => About::Approve(device),
-            3 => About::Reject(device),
-            4 => About::Statement(device, Verdict::Revoked),
-            5 => About::Statement(device, Verdict::Suspended),
-            6 => About::Statement(device, Verdict::Resumed),
-            7 => About::Recertify(device),
-            8 => About::Statement(device, Verdict::LinkKeys),
+            #[cfg(feature = "owner")]
+            call => About::Call(OwnersCall::from_byte(call, device)?),
+            #[cfg(not(feature = "owner"))]
             _ => return Err(CodecError),
         };
-        let is_kept = kind == 1 && reader.flag()?;
+        let is_kept = kind == MESSAGE && reader.flag()?;
         let sealing = if is_kept { Some(Sealing::read(reader)?) } else { None };
         let bytes = reader.var()?;
         slot.restore(Self::new(id, about, sealing), mark);

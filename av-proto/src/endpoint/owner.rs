@@ -1,11 +1,20 @@
-//! What an owner's device does: invites, approvals, statements (`PROTOCOL.md` sections 3 and 4).
+//! What only an owner's device does (`PROTOCOL.md` sections 3 and 4), feature `owner`: here its invites and approvals, in
+//! the files beside it how it begins, what it states, whom it certifies anew, and what it tells its siblings.
+
+mod calls;
+mod founding;
+mod recertify;
+mod siblings;
+mod statements;
+
+pub(super) use calls::OwnersCall;
 
 use av_wire::chain::MAX_CHAIN_BYTES;
 use av_wire::enroll::EnrollRequest;
 use av_wire::frame::ToRelay;
 use av_wire::grant::OwnerSerial;
 use av_wire::limits::{MAX_INVITE_SECONDS, MAX_OWNERS};
-use av_wire::{DeviceId, DevicePublic, LookupHash, RefusalCode, Role};
+use av_wire::{DeviceId, DevicePublic, LookupHash, Role};
 use heapless::{String, Vec};
 use rand_core::CryptoRng;
 
@@ -14,9 +23,7 @@ use super::calls::CallAbout;
 use super::control::kind;
 use super::error::{ApproveError, EndpointError};
 use super::event::{Event, RequestVerdict, RequestView, Standing};
-use super::outbox::{About, request_number};
 use super::peer::{Context, Peer};
-use super::send::put_frame;
 use super::slot::Slot;
 use super::working_set::Vacancy;
 use crate::Now;
@@ -24,6 +31,7 @@ use crate::crypto::Aead;
 use crate::enroll::{Certification, Claim, Invite, InviteState, VerifiedRequest, certify, write_grant};
 use crate::invite::InviteText;
 use crate::keys::Secret;
+use calls::{put_call, request_number};
 
 /// A request that can be approved.
 pub(super) struct PendingRequest {
@@ -36,7 +44,7 @@ impl<A, const PEERS: usize, const SKIP: usize, const OUTBOX: usize, const INBOX:
 where
     A: Aead,
 {
-    pub(super) fn require_owner(&self) -> Result<(), EndpointError> {
+    fn require_owner(&self) -> Result<(), EndpointError> {
         let device = self.device.get().ok_or(EndpointError::NotActive)?;
         device.membership().ok_or(EndpointError::NotActive)?;
         if device.identity.public().role == Role::Owner { Ok(()) } else { Err(EndpointError::NotOwner) }
@@ -84,13 +92,13 @@ where
         self.call(CallAbout::ListPending, |request| ToRelay::ListPending { request })
     }
 
-    pub(super) fn invite_failed(&mut self, lookup_hash: LookupHash, code: RefusalCode) {
+    /// The relay did not register an invite.
+    fn forget_invite(&mut self, lookup_hash: LookupHash) {
         let is_its =
             |slot: &&mut Slot<Invite>| slot.get().is_some_and(|invite| invite.lookup_hash() == lookup_hash);
         if let Some(slot) = self.invites.iter_mut().find(is_its) {
             slot.clear();
         }
-        self.notify(Event::InviteFailed(lookup_hash, code));
     }
 
     /// An enrollment request came: this device, not the relay, decides what it is worth.
@@ -273,7 +281,7 @@ where
         let grant = self.scratch.get(..len).ok_or(ApproveError::Bug)?;
         let call = ToRelay::Approve { request: request_number(id), device_id: *device_id, grant };
         let slot = self.outbox.iter_mut().find(|slot| slot.is_empty()).ok_or(ApproveError::OutboxFull)?;
-        put_frame(slot, id, About::Approve(*device_id), &call).map_err(|_| ApproveError::Bug)?;
+        put_call(slot, id, OwnersCall::Approve(*device_id), &call).map_err(|_| ApproveError::Bug)?;
         self.use_outbox_id();
         Ok(())
     }
@@ -287,14 +295,14 @@ where
         let id = self.next_outbox_id();
         let call = ToRelay::Reject { request: request_number(id), device_id: *device_id };
         let slot = self.outbox.iter_mut().find(|slot| slot.is_empty()).ok_or(EndpointError::Full)?;
-        put_frame(slot, id, About::Reject(*device_id), &call).map_err(|_| EndpointError::Bug)?;
+        put_call(slot, id, OwnersCall::Reject(*device_id), &call).map_err(|_| EndpointError::Bug)?;
         self.use_outbox_id();
         self.requests.retain(|request| request.verified.device().device_id() != *device_id);
         Ok(())
     }
 
     /// The relay refused the approval: there is no peer after all. The invite stays used.
-    pub(super) fn forget_peer(&mut self, device_id: &DeviceId) {
+    fn forget_peer(&mut self, device_id: &DeviceId) {
         while self.take_outbox(|entry| entry.about.recipient() == Some(*device_id)).is_some() {}
         if let Some(place) = self.peer_index(device_id) {
             self.remove_peer(place);

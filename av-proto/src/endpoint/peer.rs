@@ -59,6 +59,7 @@ pub(super) struct Peer<A: Aead, const SKIP: usize> {
     /// A message of ours opened there, so preludes name us by id instead of by chain.
     knows_us: bool,
     /// What this owner told it of its own last serial; not stored.
+    #[cfg(feature = "owner")]
     pub(super) told_serial: Option<u64>,
     /// Whether the application was told that the peer is confirmed.
     pub(super) was_confirmed: bool,
@@ -97,6 +98,7 @@ impl<A: Aead, const SKIP: usize> Peer<A, SKIP> {
             sent_generation: 0,
             newest_prekey: 0,
             knows_us: false,
+            #[cfg(feature = "owner")]
             told_serial: None,
             was_confirmed: false,
             diverged: false,

@@ -12,7 +12,7 @@ use zeroize::Zeroize;
 use super::Endpoint;
 use super::device::Device;
 use super::inbox::InboxEntry;
-use super::outbox::{About, OutboxEntry};
+use super::outbox::OutboxEntry;
 use super::output::{Delivery, Output, Persist, Records, StoreFailed, Ticket};
 use super::peer::Peer;
 use super::slot::Slot;
@@ -69,7 +69,7 @@ where
             Next::Outbox(slot) => {
                 let entry = self.outbox.get_mut(slot).and_then(Slot::get_mut)?;
                 entry.transmitted = true;
-                let About::Message(message) = entry.about else {
+                let Some(message) = entry.about.message() else {
                     return Some(Output::Transmit(&entry.bytes));
                 };
                 let (header_blob, ciphertext) =

@@ -6,7 +6,7 @@ use rand_core::CryptoRng;
 use super::Endpoint;
 use super::control::kind;
 use super::history::{Fate, History};
-use super::outbox::{About, OutboxEntry, Settled};
+use super::outbox::{OutboxEntry, Settled};
 use super::slot::Slot;
 use super::wait::Wait;
 use crate::Now;
@@ -103,8 +103,8 @@ where
         kind: u8,
         body: &[u8],
     ) -> bool {
-        let is_same = |about: &About| matches!(about, About::Message(message) if message.kind == kind && message.peer == *to);
-        let waits = self.outbox.iter().filter_map(Slot::get).any(|entry| is_same(&entry.about));
+        let mut messages = self.outbox.iter().filter_map(Slot::get).filter_map(|entry| entry.about.message());
+        let waits = messages.any(|message| message.kind == kind && message.peer == *to);
         !waits && self.send_kind(rng, to, kind, body).is_ok()
     }
 }

@@ -13,7 +13,7 @@ use super::device::{Device, Handshake, LinkKeys, Progress};
 use super::entries::Entry;
 use super::error::ConnectionError;
 use super::event::{EndReason, Event, Standing};
-use super::outbox::{About, OutboxEntry, request_number};
+use super::outbox::OutboxEntry;
 use super::peer::Peer;
 use super::slot::Slot;
 use super::wait::Wait;
@@ -68,11 +68,20 @@ where
             ToDevice::Refused { message_id, code } => self.refused(message_id, code)?,
             ToDevice::Done { request } if self.prekeys_answered(request, true) => {}
             ToDevice::Error { request, .. } if self.prekeys_answered(request, false) => {}
+            ToDevice::Error { code, retry_after, .. } if asks_for_patience(code) => {
+                return Err(ConnectionError::RetryAfter(retry_after));
+            }
+            #[cfg(feature = "owner")]
+            ToDevice::Done { request } if self.owners_call_done(request) => {}
+            #[cfg(feature = "owner")]
+            ToDevice::Error { request, code, .. } if self.owners_call_failed(request, code) => {}
             ToDevice::Done { request } => self.call_done(request),
-            ToDevice::Error { request, code, retry_after } => self.call_failed(request, code, retry_after)?,
+            ToDevice::Error { request, .. } => self.call_failed(request),
+            #[cfg(feature = "owner")]
             ToDevice::PendingDevice { request, inviter, enroll, .. } => {
                 self.requested(now, request, &inviter, &enroll);
             }
+            #[cfg(feature = "owner")]
             ToDevice::EnrollmentWaiting => self.notify(Event::EnrollmentWaiting),
             ToDevice::Deliver { sequence, previous, sender, header_blob, ciphertext, .. } => {
                 let entry = Entry { sequence, previous };
@@ -109,8 +118,8 @@ where
             ToDevice::Posted { request, statement, chain } => {
                 self.posted_came(request, &Posted { signed: statement, chain: Chain::new(chain) })?;
             }
-            // Answers to calls that this version of the endpoint does not make.
-            ToDevice::Invite { .. } | ToDevice::Key { .. } | ToDevice::KeyUsed { .. } => {}
+            // Answers to calls that this endpoint does not make.
+            _ => {}
         }
         self.maintain_prekeys(now, rng);
         self.fetch_missing();
@@ -260,51 +269,11 @@ where
         if asks_for_patience(code) {
             return Err(ConnectionError::RetryAfter(0));
         }
-        match self.take_outbox(|entry| entry.about.message_id() == Some(message_id)) {
-            Some((id, About::Message(message))) if is_receipted(message.kind) => {
-                self.notify(Event::Refused(id, code));
-            }
-            _ => {}
-        }
-        Ok(())
-    }
-
-    fn call_done(&mut self, request: u32) {
-        let taken = self.take_outbox(|entry| is_call(entry.about) && request_number(entry.id) == request);
-        match taken {
-            Some((_, About::Approve(device))) => self.notify(Event::Approved(device)),
-            Some((_, About::Reject(device))) => self.notify(Event::Rejected(device)),
-            Some((_, About::Statement(device, verdict))) => {
-                self.notify(Event::StatementPosted(device, verdict));
-            }
-            Some((_, About::Recertify(device))) => self.notify(Event::PeerRecertified(device)),
-            Some((_, About::Message(_))) => {}
-            None => self.ephemeral_call_done(request),
-        }
-    }
-
-    fn call_failed(
-        &mut self,
-        request: u32,
-        code: RefusalCode,
-        retry_after: u32,
-    ) -> Result<(), ConnectionError> {
-        if asks_for_patience(code) {
-            return Err(ConnectionError::RetryAfter(retry_after));
-        }
-        let taken = self.take_outbox(|entry| is_call(entry.about) && request_number(entry.id) == request);
-        match taken {
-            Some((_, About::Approve(device))) => {
-                self.forget_peer(&device);
-                self.notify(Event::ApprovalFailed(device, code));
-            }
-            Some((_, About::Reject(device))) => self.notify(Event::RejectionFailed(device, code)),
-            Some((_, About::Statement(device, _))) => self.notify(Event::StatementFailed(device, code)),
-            Some((_, About::Recertify(device))) => {
-                self.notify(Event::RecertificationFailed(device, code));
-            }
-            Some((_, About::Message(_))) => {}
-            None => self.ephemeral_call_failed(request, code),
+        let taken = self.take_outbox(|entry| entry.about.message_id() == Some(message_id));
+        if let Some((id, about)) = taken
+            && about.message().is_some_and(|message| is_receipted(message.kind))
+        {
+            self.notify(Event::Refused(id, code));
         }
         Ok(())
     }
@@ -313,8 +282,4 @@ where
 /// The relay cannot take it just now: it stays in the outbox, and goes out again on the next connection.
 const fn asks_for_patience(code: RefusalCode) -> bool {
     matches!(code, RefusalCode::RateLimited | RefusalCode::Unavailable)
-}
-
-const fn is_call(about: About) -> bool {
-    !matches!(about, About::Message(_))
 }

@@ -43,8 +43,10 @@ where
         peer: &DeviceId,
         payload: &[u8],
     ) -> Result<OutboxId, SendError> {
+        #[cfg(feature = "owner")]
         self.tell_serials(rng, peer);
         let id = self.send_kind(rng, peer, kind::APPLICATION, payload)?;
+        #[cfg(feature = "owner")]
         self.copy_to_siblings(rng, id, payload);
         Ok(id)
     }
@@ -255,21 +257,6 @@ fn receipt_before<A: Aead, const SKIP: usize>(peer: &Peer<A, SKIP>, behind: &[u8
     let len = writer.len();
     head.truncate(len);
     Some(head)
-}
-
-/// Encodes a call into an empty slot, where it stays; on an error the slot is empty again.
-pub(super) fn put_frame<const BODY: usize>(
-    slot: &mut Slot<OutboxEntry<BODY>>,
-    id: OutboxId,
-    about: About,
-    frame: &ToRelay<'_>,
-) -> Result<(), EncodeError> {
-    slot.set(OutboxEntry::new(id, about, None));
-    let encoded = slot.get_mut().ok_or(EncodeError).and_then(|entry| encode_into(&mut entry.bytes, frame));
-    if encoded.is_err() {
-        slot.clear();
-    }
-    encoded
 }
 
 /// Encodes a frame into an empty vector in its place.

@@ -73,6 +73,7 @@ impl<T> Slot<T> {
     }
 
     /// Takes the record out; unless another is set, the store deletes it.
+    #[cfg(feature = "owner")]
     pub(super) fn take(&mut self) -> Option<T> {
         match core::mem::replace(&mut self.value, Held::Empty) {
             Held::Empty => None,

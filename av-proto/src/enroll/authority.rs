@@ -193,6 +193,7 @@ impl Invite {
     }
 
     /// Takes an approval back that came to nothing, before anything was stored.
+    #[cfg(feature = "owner")]
     pub(crate) const fn restore_state(&mut self, state: InviteState) {
         self.state = state;
     }

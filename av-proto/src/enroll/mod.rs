@@ -17,6 +17,7 @@ mod revoked;
 mod root;
 mod statement;
 
+#[cfg(feature = "owner")]
 pub(crate) use authority::certify_device;
 pub use authority::{Claim, Invite, InviteState, VerifiedRequest, certify, write_grant};
 pub use device::{GrantError, Granted, Requested, VerifiedGrant};
@@ -86,6 +87,7 @@ impl Membership {
     }
 
     /// The name by which a revocation keeps this device's certificate.
+    #[cfg(feature = "owner")]
     pub(crate) fn name(&self) -> Option<[u8; 16]> {
         self.chain().provenance(0).ok().map(|provenance| provenance.name)
     }

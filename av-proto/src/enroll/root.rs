@@ -55,6 +55,7 @@ impl RecoveryKey {
         TenantId::of_root(self.public())
     }
 
+    #[cfg(feature = "owner")]
     pub(crate) const fn signing(&self) -> &SigningSecret {
         &self.signing
     }

@@ -6,15 +6,14 @@ use av_wire::statement::{AnnouncedKeys, Statement, Verdict};
 use av_wire::{DeviceId, Role};
 use heapless::Vec;
 
-use super::Endpoint;
-use super::device::LinkKeys;
-use super::error::EndpointError;
-use super::event::Standing;
-use super::outbox::{About, request_number};
-use super::send::put_frame;
-use super::slot::Slot;
+use super::calls::{OwnersCall, put_call, request_number};
 use crate::Now;
 use crate::crypto::{Aead, SigningSecret};
+use crate::endpoint::Endpoint;
+use crate::endpoint::device::LinkKeys;
+use crate::endpoint::error::EndpointError;
+use crate::endpoint::event::Standing;
+use crate::endpoint::slot::Slot;
 use crate::enroll::{RecoveryKey, sign_statement};
 
 impl<A, const PEERS: usize, const SKIP: usize, const OUTBOX: usize, const INBOX: usize, const BODY: usize>
@@ -37,7 +36,7 @@ where
     ///
     /// # Errors
     /// As [`Self::state`], [`EndpointError::Unknown`] also for a kept device that is no peer; the relay refuses the revocation of an owner above this one
-    /// ([`Event::StatementFailed`]).
+    /// ([`Event::StatementFailed`](crate::Event::StatementFailed)).
     pub fn revoke_owner(
         &mut self,
         now: Now,
@@ -180,7 +179,8 @@ where
         let signed = sign_statement(signer, &statement, &mut self.scratch).map_err(|_| EndpointError::Bug)?;
         let call = ToRelay::PostStatement { request: request_number(id), statement: signed };
         let slot = self.outbox.iter_mut().find(|slot| slot.is_empty()).ok_or(EndpointError::Full)?;
-        put_frame(slot, id, About::Statement(*subject, verdict), &call).map_err(|_| EndpointError::Bug)?;
+        put_call(slot, id, OwnersCall::Statement(*subject, verdict), &call)
+            .map_err(|_| EndpointError::Bug)?;
         self.use_outbox_id();
         Ok(())
     }
