@@ -52,7 +52,8 @@ struct Known {
     device_id: Option<DeviceId>,
     connected: bool,
     authenticated: bool,
-    next_sequence: u64,
+    /// Number of its last inbox entry. All zeros at first, so that a post office in a `static` costs no flash.
+    last_sequence: u64,
     acknowledged: u64,
     /// The last entry that went out on this connection.
     delivered: u64,
@@ -67,7 +68,7 @@ impl Known {
         device_id: None,
         connected: false,
         authenticated: false,
-        next_sequence: 1,
+        last_sequence: 0,
         acknowledged: 0,
         delivered: 0,
         prekeys: Vec::new(),
@@ -224,7 +225,7 @@ impl PostOffice {
             ToRelay::Authenticate { .. } => {
                 let known = self.known(side);
                 known.authenticated = true;
-                let next_sequence = known.next_sequence;
+                let next_sequence = known.last_sequence + 1;
                 let inbox_epoch = InboxEpoch([1; 16]);
                 self.answer(side, &ToDevice::Welcome { inbox_epoch, next_sequence, one_time_prekeys: 0 })
             }
@@ -300,10 +301,10 @@ impl PostOffice {
         to: Side,
         frame: impl FnOnce(u64) -> ToDevice<'f>,
     ) -> Result<(), Undeliverable> {
-        let sequence = self.known(to).next_sequence;
+        let sequence = self.known(to).last_sequence + 1;
         let frame = encode(&frame(sequence))?;
         self.entries.push_back(Entry { to, sequence, frame }).map_err(|_| Undeliverable)?;
-        self.known(to).next_sequence = sequence + 1;
+        self.known(to).last_sequence = sequence;
         Ok(())
     }
 
