@@ -86,9 +86,9 @@ pub const RECORD_OVERHEAD: usize = 160;
 /// One-time prekeys whose secrets a device keeps. An enrollment needs one; the rest serve later initiators.
 pub const ONE_TIME_PREKEYS: usize = 8;
 
-/// Revoked owners, and revoked peers, whose ids a device keeps for ever. With no room for one more, every chain that was
-/// not believed before is refused: the device goes on with the peers that it has.
-pub const REVOKED: usize = 32;
+/// Revoked owners, and revoked peers, whose ids a device keeps for ever, 32 bytes each with who said it. With no room
+/// for one more, every chain that was not believed before is refused: the device goes on with the peers that it has.
+pub const REVOKED: usize = 24;
 
 /// Agents with which an agent has sessions by its application's word: a microcontroller talks to its owners, and to a
 /// neighbour or two. One more is refused.

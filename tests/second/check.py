@@ -144,6 +144,7 @@ WHY_NOT_A_CHAIN = {
     "a bit of the owner's certificate": "cert: device_id",
     "a byte short": "cbor: cut",
     "a byte more": "cbor: trailing",
+    "an owner that certifies itself: twice in the chain": "chain: a device twice",
 }
 WHY_NOT_A_GRANT = {
     "tag of other bytes": "grant: tag",

@@ -228,6 +228,7 @@ def read_links(chain: bytes, tenant: bytes, revoked: frozenset[bytes]) -> list[A
 
 def check_certs(certs: list[Any], root: bytes, tenant: bytes) -> None:
     """Section 4.4, rules 2 and 3; section 4.6."""
+    require(len({cert.device_id for cert in certs}) == len(certs), "chain: a device twice")
     for place, cert in enumerate(certs):
         above = certs[place + 1] if place < len(certs) - 1 else None
         tag = "cert" if isinstance(cert, Cert) else "keygrant"

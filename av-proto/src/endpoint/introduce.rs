@@ -147,8 +147,11 @@ where
 
     /// The device whose chain was asked for, once: the message that it is known for opens, or it is forgotten.
     fn take_acquaintance(&mut self, sender: &DeviceId) -> Option<Acquaintance> {
-        let is_out = self.meta.get().is_none_or(|meta| meta.revoked.contains(sender));
-        self.acquaintance.get().filter(|known| known.device.device_id() == *sender && !is_out)?;
+        let revoked = &self.meta.get()?.revoked;
+        let is_its = |known: &&Acquaintance| {
+            known.device.device_id() == *sender && known.certification.admits(sender, revoked)
+        };
+        self.acquaintance.get().filter(is_its)?;
         match core::mem::replace(&mut self.acquaintance, Held::Empty) {
             Held::Full(known) => Some(known),
             Held::Empty => None,
@@ -189,11 +192,11 @@ where
     }
 
     /// A device that a chain certifies, if this device believes it and wants to know the device.
-    fn believed(&self, device_id: &DeviceId, chain: Chain<'_>) -> Option<Acquaintance> {
+    pub(super) fn believed(&self, device_id: &DeviceId, chain: Chain<'_>) -> Option<Acquaintance> {
         let own = self.device.get()?;
         let Meta { revoked, allowed, .. } = self.meta.get()?;
         let tenant = own.membership()?.tenant_id();
-        let device = chain.verify(tenant, |id| revoked.contains(id)).ok()?;
+        let device = chain.verify_below(tenant, |id, above| revoked.is_out(id, above)).ok()?;
         let is_wanted = may_begin(own.identity.public().role, device.public(), device_id, allowed);
         let is_it = device.device_id() == *device_id && device_id != own.identity.device_id();
         (is_wanted && is_it && revoked.is_complete()).then(|| Acquaintance {

@@ -190,7 +190,7 @@ where
         if self.is_absent(device_id) {
             return Err(ApproveError::NeedPeer(*device_id));
         }
-        if self.meta.get().is_some_and(|meta| meta.serials.missing().next().is_some()) {
+        if self.meta.get().is_some_and(|meta| meta.serials.missing(&meta.revoked).next().is_some()) {
             return Err(ApproveError::StatementsMissing);
         }
         let known = self.peer_index(device_id);
@@ -235,9 +235,13 @@ where
         let invite = self.invites.get(invite).and_then(Slot::get).ok_or(ApproveError::InviteOver)?;
         let own_id = *device.identity.device_id();
         let own = OwnerSerial { owner: own_id, serial: meta.statement_serial };
-        let others = meta.serials.iter().filter(|known| known.owner != own_id && known.serial > 0);
+        // The root's next, whose word counts for more than any other owner's, and nobody's who is out.
+        let root = OwnerSerial { owner: DeviceId::ROOT, serial: meta.serials.last(&DeviceId::ROOT) };
+        let others = meta.serials.iter().filter(|known| ![own_id, DeviceId::ROOT].contains(&known.owner));
+        let others = others.filter(|known| !meta.revoked.contains(&known.owner));
         let mut serials: Vec<OwnerSerial, MAX_OWNERS> = Vec::new();
-        serials.extend(core::iter::once(own).chain(others).take(MAX_OWNERS));
+        let said = core::iter::once(root).chain(others).filter(|known| known.serial > 0);
+        serials.extend(core::iter::once(own).chain(said).take(MAX_OWNERS));
         let mut chain = [0; MAX_CHAIN_BYTES];
         let chain = certify(&device.identity, membership, request, now.wall, &mut chain)
             .map_err(|_| ApproveError::Bug)?;

@@ -131,9 +131,12 @@ impl<A: Aead, const SKIP: usize> Peer<A, SKIP> {
 
     /// An owner holds it.
     pub(super) fn suspend(&mut self, owner: &DeviceId) {
-        if !self.suspended_by.contains(owner) {
-            // As many as may ever be: every active owner, and the root.
-            let _ = self.suspended_by.push(*owner);
+        // There is room for every active owner and the root. If more hold it all the same, only the root lifts that.
+        if !self.suspended_by.contains(owner)
+            && self.suspended_by.push(*owner).is_err()
+            && let Some(last) = self.suspended_by.last_mut()
+        {
+            *last = DeviceId::ROOT;
         }
     }
 

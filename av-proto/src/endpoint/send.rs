@@ -129,7 +129,7 @@ where
         if !peer.is_in(&meta.revoked) {
             return Err(SendError::PeerNotActive);
         }
-        if membership.approver() != Some(*to) && meta.serials.missing().next().is_some() {
+        if membership.approver() != Some(*to) && meta.serials.missing(&meta.revoked).next().is_some() {
             return Err(SendError::StatementsMissing);
         }
         let room = Self::room(peer).saturating_sub(if is_receipted(kind) { AGAIN_ROOM } else { 0 });

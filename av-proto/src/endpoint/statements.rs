@@ -15,7 +15,7 @@ use super::error::ConnectionError;
 use super::event::{Event, Standing};
 use super::slot::Slot;
 use crate::crypto::Aead;
-use crate::enroll::SerialError;
+use crate::enroll::{Certification, Revoked, SerialError};
 
 /// Why a statement has no effect.
 enum NoEffect {
@@ -62,27 +62,36 @@ where
         if claimed.issuer == own_id && claimed.serial <= meta.statement_serial {
             return Err(NoEffect::Known);
         }
-        let verified = posted
-            .verify(membership.tenant_id(), membership.root(), |id| meta.revoked.contains(id))
-            .map_err(|_| NoEffect::Refused)?;
+        let verified =
+            posted.verify(membership.tenant_id(), membership.root()).map_err(|_| NoEffect::Refused)?;
+        let has_say = has_say(&verified, &meta.revoked);
         let Said { issuer, subject, certifies, verdict, serial, link_keys } = Said::of(&verified);
         if subject != own_id && self.is_absent(&subject) {
             return Err(NoEffect::NeedPeer(subject));
         }
         let meta = self.meta.edit().ok_or(NoEffect::Refused)?;
+        // A revocation is final, whatever was said before it, and waits for nothing: not for what is missing before it,
+        // nor for room to count in. The root's serials have gaps, so that one of its words can come behind a later one.
+        let is_revocation = verdict == Verdict::Revoked;
         match meta.serials.advance(&issuer, serial, &meta.revoked) {
             Ok(()) => {}
+            Err(SerialError::Replayed) if is_revocation && !meta.revoked.has_heard(&subject, &issuer) => {}
             Err(SerialError::Replayed) => return Err(NoEffect::Known),
+            Err(SerialError::Full) if is_revocation => {}
             Err(SerialError::Full) => return Err(NoEffect::Refused),
             Err(SerialError::Gap) => {
-                // It comes again, in its turn, when what is missing is fetched. But a revocation is final, whatever was
-                // said before it, and waits for nothing.
-                meta.serials.hear(&issuer, serial, &meta.revoked);
-                self.ask_again(&issuer);
-                if verdict != Verdict::Revoked {
+                // It comes again, in its turn, when what is missing is fetched.
+                if has_say {
+                    meta.serials.hear(&issuer, serial, &meta.revoked);
+                    self.ask_again(&issuer);
+                }
+                if !is_revocation {
                     return Ok(());
                 }
             }
+        }
+        if !has_say {
+            return Err(NoEffect::Refused);
         }
         if let Some((keys, stated_at)) = link_keys {
             self.link_keys_announced(&subject, &keys, stated_at);
@@ -91,13 +100,16 @@ where
         let stood = self.stands();
         if verdict == Verdict::Revoked
             && let Some(Some(membership)) = self.device.get_mut().map(super::Device::membership_mut)
-            && membership.keep(posted.signed)
+            && membership.keep(posted.signed, &subject, &issuer)
         {
             self.device.mark_changed();
         }
         let has_effect = self.obey(&issuer, &subject, certifies, verdict);
         if subject == own_id {
-            self.notify(Event::OwnStanding(verdict));
+            let counts = self.membership().is_some_and(|own| own.is_below(&issuer));
+            if counts || verdict != Verdict::Revoked {
+                self.notify(Event::OwnStanding(verdict));
+            }
         } else if has_effect {
             self.notify(Event::PeerStanding(subject, verdict));
         }
@@ -120,6 +132,9 @@ where
 
     /// Does what a statement says; `false` when it is about no peer, or changes nothing. Whether others are in on the
     /// word of a subject that is out counts for ever.
+    ///
+    /// A revocation is obeyed where its issuer stands above the peer in the chain by which this device knows it; else it
+    /// is noted, for chains in which it does. The chain that came with it may have been made for it.
     pub(super) fn obey(
         &mut self,
         issuer: &DeviceId,
@@ -127,12 +142,20 @@ where
         certifies: bool,
         verdict: Verdict,
     ) -> bool {
-        let is_peer = self.peer_index(subject).is_some();
-        if verdict == Verdict::Revoked
-            && (is_peer || certifies)
-            && !self.meta.edit().is_some_and(|meta| meta.revoked.add(subject))
-        {
-            self.notify(Event::RevocationsFull);
+        let peer = self.peer_slot(subject).and_then(|slot| slot.get());
+        let is_peer = peer.is_some();
+        let is_below = peer.map_or(*issuer == DeviceId::ROOT, |peer| peer.certification.is_below(issuer));
+        let counts = is_below || self.device_id() == Some(*issuer);
+        // An owner comes to know every device that shows a chain, so it has to know who is out.
+        let is_noted = is_peer || certifies || self.is_owner();
+        if verdict == Verdict::Revoked && is_noted {
+            let by = if counts { &DeviceId::ROOT } else { issuer };
+            if !self.meta.edit().is_some_and(|meta| meta.revoked.add(subject, by)) {
+                self.notify(Event::RevocationsFull);
+            }
+        }
+        if verdict == Verdict::Revoked && !counts {
+            return false;
         }
         let Some(peer) = self.peer_slot(subject).and_then(Slot::edit) else { return false };
         if peer.standing == Standing::Revoked {
@@ -179,7 +202,7 @@ where
         let Some(link) = self.link.get().filter(|link| link.authenticated) else { return };
         let Some(meta) = self.meta.get() else { return };
         let is_open = |device: &DeviceId| !link.in_vain.contains(device) && !link.in_vain.is_full();
-        let missing = meta.serials.missing().find(|missing| is_open(&missing.owner));
+        let missing = meta.serials.missing(&meta.revoked).find(|missing| is_open(&missing.owner));
         if let Some(OwnerSerial { owner: issuer, serial: after }) = missing {
             // With too many calls under way, the next frame brings it up again.
             let _ = self.call(CallAbout::FetchStatements(issuer, after), |request| {
@@ -199,7 +222,7 @@ where
     /// The relay has given the statements that it has.
     pub(super) fn statements_fetched(&mut self, owner: &DeviceId, after: u64) {
         let Some(meta) = self.meta.get() else { return };
-        let is_missing = meta.serials.missing().any(|missing| missing.owner == *owner);
+        let is_missing = meta.serials.missing(&meta.revoked).any(|missing| missing.owner == *owner);
         if is_missing && meta.serials.last(owner) == after {
             self.fetched_in_vain(owner);
             self.notify(Event::StatementsMissing(*owner));
@@ -219,6 +242,14 @@ where
             link.in_vain.retain(|known| known != device);
         }
     }
+}
+
+/// Whether a statement's issuer is one whose word counts now. A revocation counts whenever it was said.
+fn has_say(verified: &VerifiedStatement<'_>, revoked: &Revoked) -> bool {
+    let (statement, provenance) = (verified.statement(), verified.provenance());
+    statement.verdict == Verdict::Revoked
+        || statement.issuer == DeviceId::ROOT
+        || Certification::new(provenance.clone()).admits(&statement.issuer, revoked)
 }
 
 /// What is left of a statement when its bytes are no longer borrowed.

@@ -108,9 +108,20 @@ impl Membership {
         self.chain().provenance(0).is_ok_and(|own| Certification::new(own).stands(revoked))
     }
 
-    /// Takes in a revocation that keeps a certificate of this chain; whether the chain changed.
+    /// Whether this owner, or the root, stands above this device and so can revoke it.
+    pub(crate) fn is_below(&self, owner: &DeviceId) -> bool {
+        self.chain().provenance(0).is_ok_and(|own| Certification::new(own).is_below(owner))
+    }
+
+    /// Takes in a revocation of `owner` by `by` that keeps a certificate of this chain; whether the chain changed. By
+    /// nobody but who stands above that owner here: with another's word in it the chain would be believed by none.
     #[inline(never)]
-    pub fn keep(&mut self, revocation: &[u8]) -> bool {
+    pub(crate) fn keep(&mut self, revocation: &[u8], owner: &DeviceId, by: &DeviceId) -> bool {
+        let Ok(own) = self.chain().provenance(0) else { return false };
+        let mut above = own.lineage.iter().skip_while(|known| *known != owner).skip(1);
+        if *by != DeviceId::ROOT && !above.any(|known| known == by) {
+            return false;
+        }
         let mut buffer = [0; MAX_CHAIN_BYTES];
         let Ok(Some(kept)) = Chain::new(&self.chain).keep(revocation, &mut buffer) else { return false };
         // The buffer is as long as the vector.
@@ -128,7 +139,8 @@ impl Membership {
         own: &DevicePublic,
         revoked: &Revoked,
     ) -> Result<(), CryptoError> {
-        let certified = chain.verify(&self.tenant_id, |id| revoked.contains(id)).map_err(|_| CryptoError)?;
+        let certified = chain.verify_below(&self.tenant_id, |id, above| revoked.is_out(id, above));
+        let certified = certified.map_err(|_| CryptoError)?;
         if certified.public() != own || self.stands(revoked) {
             return Err(CryptoError);
         }

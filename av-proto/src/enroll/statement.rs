@@ -54,9 +54,10 @@ impl OwnerSerials {
         self.known.iter().map(|known| OwnerSerial { owner: known.owner, serial: known.last })
     }
 
-    /// Whose statements are missing, and the last that is there.
-    pub fn missing(&self) -> impl Iterator<Item = OwnerSerial> {
-        let is_behind = |known: &&Known| known.heard > known.last;
+    /// Whose statements are missing, and the last that is there. Of an owner that is out nothing is: whom it revoked is
+    /// out with it, unless kept by name, what else it said is void, and with its key a thief names any serial.
+    pub fn missing(&self, revoked: &Revoked) -> impl Iterator<Item = OwnerSerial> {
+        let is_behind = |known: &&Known| known.heard > known.last && !revoked.contains(&known.owner);
         self.known
             .iter()
             .filter(is_behind)
@@ -95,8 +96,10 @@ impl OwnerSerials {
         if let Some(index) = index {
             return self.known.get_mut(index);
         }
-        if self.known.is_full() {
-            let is_over = |known: &Known| revoked.contains(&known.owner) && known.heard <= known.last;
+        // One place is the root's: owners, made up by the dozen with one stolen key, must not crowd it out.
+        let owners = self.known.iter().filter(|known| known.owner != DeviceId::ROOT).count();
+        if *owner != DeviceId::ROOT && owners >= MAX_OWNERS {
+            let is_over = |known: &Known| revoked.contains(&known.owner);
             self.known.remove(self.known.iter().position(is_over)?);
         }
         self.known.push(Known { owner: *owner, last: 0, heard: 0 }).ok()?;

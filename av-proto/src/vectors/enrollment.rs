@@ -12,7 +12,7 @@ use std::vec::Vec;
 
 use super::{Draws, check, hex, refused_bytes};
 use crate::crypto::XChaCha20Poly1305;
-use crate::enroll::{Claim, Granted, Invite, RecoveryKey, Requested, certify, write_grant};
+use crate::enroll::{Claim, Granted, Invite, RecoveryKey, Requested, certify, certify_device, write_grant};
 use crate::keys::{Identity, Prekeys};
 use crate::test_support::{WITHOUT_KEM, identity};
 
@@ -59,6 +59,9 @@ fn an_enrollment_has_its_vectors() {
     let accepted = requested.verify(&agent, &origin, &decoded).expect("the grant is genuine");
     let rejected_grants = rejected_grants(&requested, &agent, &origin, grant);
     let granted = Granted::of(&accepted);
+    let mut below_itself = [0; MAX_CHAIN_BYTES];
+    let below_itself = certify_device(&owner, &owner_membership, owner.public(), NOW, &mut below_itself);
+    let below_itself = below_itself.expect("certifies").as_bytes().to_vec();
 
     check(
         "enrollment",
@@ -92,7 +95,7 @@ fn an_enrollment_has_its_vectors() {
             "activation": hex(&granted.activation().0),
             "reject_request": rejected_requests(&request, &request_bytes),
             "reject_grant": rejected_grants,
-            "reject_chain": rejected_chains(&root, chain.as_bytes()),
+            "reject_chain": rejected_chains(&root, chain.as_bytes(), &below_itself),
         }),
     );
 }
@@ -142,8 +145,8 @@ fn rejected_grants(requested: &Requested, agent: &Identity, origin: &Origin, gra
     rejected.iter().map(|(reason, bytes)| refused_bytes(reason, bytes)).collect()
 }
 
-/// Chains that do not end at the tenant's root.
-fn rejected_chains(root: &RecoveryKey, chain: &[u8]) -> Vec<Value> {
+/// Chains that do not end at the tenant's root, or pass a device twice.
+fn rejected_chains(root: &RecoveryKey, chain: &[u8], below_itself: &[u8]) -> Vec<Value> {
     let flipped = |at: usize| {
         let mut changed = chain.to_vec();
         changed[at] ^= 1;
@@ -155,6 +158,7 @@ fn rejected_chains(root: &RecoveryKey, chain: &[u8]) -> Vec<Value> {
         ("a bit of the owner's certificate", flipped(chain.len() - 100)),
         ("a byte short", chain[..chain.len() - 1].to_vec()),
         ("a byte more", [chain, &[0]].concat()),
+        ("an owner that certifies itself: twice in the chain", below_itself.to_vec()),
     ];
     rejected
         .iter()

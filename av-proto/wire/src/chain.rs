@@ -59,7 +59,7 @@ pub(crate) struct Walked {
     pub(crate) first: Said,
     issuer: Option<Said>,
     root: [u8; 32],
-    provenance: Provenance,
+    pub(crate) provenance: Provenance,
 }
 
 impl<'b> Chain<'b> {
@@ -84,14 +84,27 @@ impl<'b> Chain<'b> {
     /// carries a revocation of it that keeps the certificate below.
     ///
     /// # Errors
-    /// [`InvalidChain`] for another root, more than [`MAX_CHAIN`] certificates, a foreign tenant, an issuer that
-    /// is no owner, an API key that is none's issuer but an agent's in its time, a bad signature, a revoked device, a
-    /// revoked issuer that does not keep the certificate below, a revocation that keeps nothing here or is of no issuer
-    /// further up, or any other encoding.
+    /// [`InvalidChain`] for another root, more than [`MAX_CHAIN`] certificates, a foreign tenant, a device that stands
+    /// in it twice, an issuer that is no owner, an API key that is none's issuer but an agent's in its time, a bad
+    /// signature, a revoked device, a revoked issuer that does not keep the certificate below, a revocation that keeps
+    /// nothing here or is of no issuer further up, or any other encoding.
     pub fn verify(
         &self,
         tenant: &TenantId,
-        is_revoked: impl FnMut(&DeviceId) -> bool,
+        mut is_revoked: impl FnMut(&DeviceId) -> bool,
+    ) -> Result<VerifiedDevice, InvalidChain> {
+        self.verify_below(tenant, |device, _| is_revoked(device))
+    }
+
+    /// [`Self::verify`] where `is_revoked` is asked with the owners that stand above the device in this very chain, its
+    /// issuer first: none but they and the root can have revoked it.
+    ///
+    /// # Errors
+    /// As [`Self::verify`].
+    pub fn verify_below(
+        &self,
+        tenant: &TenantId,
+        is_revoked: impl FnMut(&DeviceId, &[DeviceId]) -> bool,
     ) -> Result<VerifiedDevice, InvalidChain> {
         let Walked { first, issuer, root, provenance } = self.walk(tenant, is_revoked)?;
         let Said::Device(cert) = first else { return Err(InvalidChain) };
@@ -105,9 +118,9 @@ impl<'b> Chain<'b> {
     pub fn verify_key(
         &self,
         tenant: &TenantId,
-        is_revoked: impl FnMut(&DeviceId) -> bool,
+        mut is_revoked: impl FnMut(&DeviceId) -> bool,
     ) -> Result<VerifiedKey, InvalidChain> {
-        let Walked { first, issuer, provenance, .. } = self.walk(tenant, is_revoked)?;
+        let Walked { first, issuer, provenance, .. } = self.walk(tenant, |device, _| is_revoked(device))?;
         let (Said::Key(grant), Some(Said::Device(owner))) = (first, issuer) else { return Err(InvalidChain) };
         if self.parts()?.1.is_full() {
             return Err(InvalidChain);
@@ -118,12 +131,14 @@ impl<'b> Chain<'b> {
     pub(crate) fn walk(
         &self,
         tenant: &TenantId,
-        mut is_revoked: impl FnMut(&DeviceId) -> bool,
+        mut is_revoked: impl FnMut(&DeviceId, &[DeviceId]) -> bool,
     ) -> Result<Walked, InvalidChain> {
         let (root, links) = self.parts()?;
         if TenantId::of_root(&root) != *tenant {
             return Err(InvalidChain);
         }
+        let provenance = provenance(&links)?;
+        let mut owners = provenance.lineage.as_slice();
         let mut first: Option<(Said, Option<Said>)> = None;
         let mut above = links.as_slice();
         while let Some((link, rest)) = above.split_first() {
@@ -139,18 +154,21 @@ impl<'b> Chain<'b> {
             if said.tenant_id() != tenant
                 || *said.issuer() != issuer_id
                 || issuer.as_ref().is_some_and(|issuer| !issuer.may_certify(&said))
-                || (is_first && is_revoked(&said.id()))
+                // Or an owner could have itself certified by one below it, and so come to stand above itself.
+                || owners.contains(&said.id())
+                || (is_first && is_revoked(&said.id(), owners))
             {
                 return Err(InvalidChain);
             }
             let key = issuer.as_ref().map_or(&root, Said::verifying_key);
             object.verify(key).map_err(|_| InvalidChain)?;
+            owners = owners.get(1..).unwrap_or_default();
             match link.revocation {
                 Some(revocation) => {
                     let by = rest.get(1..).ok_or(InvalidChain)?;
                     verify_keeping(revocation, tenant, &issuer_id, link.signed, &root, by)?;
                 }
-                None if issuer.is_some() && is_revoked(&issuer_id) => return Err(InvalidChain),
+                None if issuer.is_some() && is_revoked(&issuer_id, owners) => return Err(InvalidChain),
                 None => {}
             }
             if is_first {
@@ -158,7 +176,7 @@ impl<'b> Chain<'b> {
             }
         }
         let (first, issuer) = first.ok_or(InvalidChain)?;
-        Ok(Walked { first, issuer, root, provenance: provenance(&links)? })
+        Ok(Walked { first, issuer, root, provenance })
     }
 
     /// The first certificate, unverified: whom the chain claims to certify.

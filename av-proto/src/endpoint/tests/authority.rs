@@ -155,7 +155,7 @@ fn with_no_room_for_another_revoked_device_nobody_new_is_believed() {
     tenant.meet(second, out);
     let meta = tenant.members[second].endpoint.meta.edit().expect("a member");
     for number in 0..REVOKED {
-        assert!(meta.revoked.add(&DeviceId([u8::try_from(number).expect("few"); 16])));
+        assert!(meta.revoked.add(&DeviceId([u8::try_from(number + 1).expect("few"); 16]), &DeviceId::ROOT));
     }
     assert!(!tenant.has(second, &Event::RevocationsFull));
     tenant.state(first, out, Verdict::Revoked);
@@ -235,7 +235,7 @@ fn replayed_forged_and_foreign_statements_change_nothing() {
     tenant.state(first, agent, Verdict::Suspended);
     let suspended = tenant.posted(0);
     tenant.state(first, agent, Verdict::Resumed);
-    let mut elsewhere = Tenant::founded();
+    let mut elsewhere = Tenant::founded_from(100);
     let victim = elsewhere.enrolled(0, Role::Agent);
     elsewhere.state(0, victim, Verdict::Revoked);
     let foreign = elsewhere.posted(0);

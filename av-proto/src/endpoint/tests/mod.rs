@@ -7,6 +7,7 @@ mod device;
 mod enrollment;
 mod golden;
 mod hostile;
+mod insider;
 mod introduction;
 mod link;
 mod link_keys;

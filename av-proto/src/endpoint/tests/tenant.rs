@@ -70,6 +70,8 @@ pub(super) struct Tenant {
     pub(super) chains: Chains,
     /// How often it was asked for one.
     pub(super) chains_asked: usize,
+    /// Of the founder's randomness; the others' follow.
+    seed: u8,
 }
 
 fn bytes(frame: &ToDevice<'_>) -> Vec<u8> {
@@ -80,6 +82,11 @@ fn bytes(frame: &ToDevice<'_>) -> Vec<u8> {
 impl Tenant {
     /// Founded by member 0.
     pub(super) fn founded() -> Self {
+        Self::founded_from(1)
+    }
+
+    /// The same, with the randomness of this seed and those behind it.
+    pub(super) fn founded_from(seed: u8) -> Self {
         let mut tenant = Self {
             members: Vec::new(),
             accounts: BTreeMap::new(),
@@ -90,6 +97,7 @@ impl Tenant {
             withholds: false,
             chains: Chains::Given,
             chains_asked: 0,
+            seed,
         };
         let laptop = tenant.member();
         let Member { endpoint, rng, .. } = &mut tenant.members[laptop];
@@ -100,7 +108,7 @@ impl Tenant {
     }
 
     fn member(&mut self) -> usize {
-        let seed = u8::try_from(self.members.len()).expect("few") + 1;
+        let seed = self.seed + u8::try_from(self.members.len()).expect("few");
         self.members.push(Member {
             endpoint: Box::new(Device::new()),
             seal: Seal::new([seed; 32]),

@@ -51,6 +51,13 @@ pub struct Provenance {
     pub kept: Option<DeviceId>,
 }
 
+impl Provenance {
+    /// The root's own: it stands on nobody's word.
+    pub(crate) const fn of_root() -> Self {
+        Self { name: [0; 16], lineage: Lineage::new(), kept: None }
+    }
+}
+
 impl VerifiedDevice {
     /// The device's certificate.
     pub const fn cert(&self) -> &DeviceCert {

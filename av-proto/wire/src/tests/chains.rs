@@ -56,6 +56,29 @@ fn five_certificates_and_none_are_refused() {
     assert!(verify(&tenant, &[]).is_err());
 }
 
+/// Two owners that certify each other would each stand above the other; a thief with both keys could revoke whom it
+/// likes, and keep what it likes of its own revocation.
+#[test]
+fn a_device_stands_in_a_chain_once() {
+    let tenant = Tenant::new();
+    let [first, second, _] = &tenant.owners;
+    let by_root = tenant.root.certify(first);
+    let below = tenant.certify(first, second);
+    let round = tenant.certify(second, first);
+    let agents = tenant.certify(first, &tenant.agent);
+    let keeping = tenant.revocation_of(first, &[&agents]);
+    let takes = |items: &[Vec<u8>]| verify(&tenant, &chain_of(tenant.root.public(), items)).is_ok();
+    assert!(takes(&[below.clone(), by_root.clone()]));
+    assert!(!takes(&[round.clone(), below.clone(), by_root.clone()]), "the subject above itself");
+    assert!(
+        !takes(&[agents.clone(), round.clone(), below.clone(), by_root.clone()]),
+        "an owner above itself"
+    );
+    assert!(!takes(&[agents, keeping, round, below, by_root.clone()]), "which keeps what it certified");
+    let itself = tenant.certify(first, first);
+    assert!(!takes(&[itself.clone(), by_root.clone()]) && !takes(&[itself.clone(), itself, by_root]));
+}
+
 #[test]
 fn a_foreign_root_is_refused() {
     let tenant = Tenant::new();

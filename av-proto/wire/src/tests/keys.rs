@@ -122,7 +122,7 @@ fn a_key_is_closed_by_the_root_or_an_owner_on_its_chain() {
     let takes = |by: &SigningKey, issuer: DeviceId, chain: &[u8]| {
         let signed = close(&tenant, by, issuer, &[&cert]);
         let posted = Posted { signed: &signed, chain: Chain::new(chain) };
-        let verified = posted.verify(&tenant.id(), &tenant.root.public(), |_| false);
+        let verified = posted.verify(&tenant.id(), &tenant.root.public());
         verified.map(|verified| verified.subject_certifies())
     };
     assert_eq!(takes(&first.secret, first.id(), &chain), Ok(true));
@@ -148,7 +148,7 @@ fn a_key_is_closed_by_the_root_or_an_owner_on_its_chain() {
     for signer in [&tenant.key, &tenant.root.0] {
         let signed = signed_object(signer, SignedKind::Revocation, &said.body().unwrap());
         let posted = Posted { signed: &signed, chain: Chain::new(&keyed) };
-        assert!(posted.verify(&tenant.id(), &tenant.root.public(), |_| false).is_err());
+        assert!(posted.verify(&tenant.id(), &tenant.root.public()).is_err());
     }
 }
 
