@@ -1,5 +1,7 @@
 //! What tests of several modules share.
 
+use core::cell::Cell;
+use std::thread_local;
 use std::vec;
 use std::vec::Vec;
 
@@ -8,7 +10,7 @@ use av_wire::{Role, Suite, Suites, TenantId};
 use chacha20::ChaCha20Rng;
 use chacha20::rand_core::SeedableRng;
 
-use crate::crypto::Aead;
+use crate::crypto::{Aead, CryptoError, Secret, XChaCha20Poly1305};
 use crate::error::CodecError;
 use crate::keys::{Identity, Prekeys};
 use crate::record::codec::Writer;
@@ -47,4 +49,31 @@ pub(crate) fn written(max: usize, write: impl FnOnce(&mut Writer<'_>) -> Result<
     let len = writer.len();
     buffer.truncate(len);
     buffer
+}
+
+thread_local! {
+    pub(crate) static TAGS: Cell<usize> = const { Cell::new(0) };
+}
+
+/// XChaCha20-Poly1305 that counts the tags which this thread has verified.
+pub(crate) enum Counting {}
+
+impl Aead for Counting {
+    const SUITE: Suite = XChaCha20Poly1305::SUITE;
+    const NONCE: usize = XChaCha20Poly1305::NONCE;
+
+    fn seal(key: &Secret<32>, nonce: &[u8], ad: &[u8], buffer: &mut [u8]) -> Result<[u8; 16], CryptoError> {
+        XChaCha20Poly1305::seal(key, nonce, ad, buffer)
+    }
+
+    fn open(
+        key: &Secret<32>,
+        nonce: &[u8],
+        ad: &[u8],
+        buffer: &mut [u8],
+        tag: &[u8; 16],
+    ) -> Result<(), CryptoError> {
+        TAGS.set(TAGS.get() + 1);
+        XChaCha20Poly1305::open(key, nonce, ad, buffer, tag)
+    }
 }

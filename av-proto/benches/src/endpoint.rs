@@ -3,6 +3,7 @@
 
 use std::hint::black_box;
 
+use av_proto::limits::PAST_CHAINS;
 use av_proto::testing::{PostOffice, Side};
 use av_proto::wire::frame::ToDevice;
 use av_proto::wire::message::Prelude;
@@ -135,6 +136,23 @@ impl World {
     }
 }
 
+impl World {
+    /// The dearest peer: in each of two sessions with it every chain that is kept was begun.
+    fn begin_a_second_session(&mut self) {
+        let agent = self.agent.id();
+        for is_second in [false, true] {
+            if is_second {
+                self.owner.endpoint.start_session(&agent, false).expect("a known peer");
+                self.settle();
+            }
+            for _ in 0..2 * PAST_CHAINS {
+                self.pass(Side::Owner);
+                self.pass(Side::Agent);
+            }
+        }
+    }
+}
+
 /// Makes first messages in the owner's name, each with keys of its own, as only the relay can send them.
 struct Forger {
     world: World,
@@ -147,7 +165,7 @@ impl Forger {
         Self { world: World::new(), generation: 100, sequence: 1_000 }
     }
 
-    fn frame(&mut self, generation: u32) -> Vec<u8> {
+    fn prelude(&mut self, generation: u32) -> Vec<u8> {
         let owner = self.world.owner.id();
         let random = &mut self.world.agent.rng;
         let mut ephemeral = [0; 32];
@@ -170,12 +188,23 @@ impl Forger {
         let sealed = header_blob.len();
         header_blob.resize(sealed + 24 + 56, 0);
         random.fill_bytes(&mut header_blob[sealed..]);
+        self.deliver(&header_blob)
+    }
+
+    /// A ratchet message whose header no key opens.
+    fn ratchet_message(&mut self) -> Vec<u8> {
+        let mut header_blob = [1; 2 + 24 + 56];
+        self.world.agent.rng.fill_bytes(&mut header_blob[2..]);
+        self.deliver(&header_blob)
+    }
+
+    fn deliver(&mut self, header_blob: &[u8]) -> Vec<u8> {
         self.sequence += 1;
         let deliver = ToDevice::Deliver {
             sequence: self.sequence,
             previous: 0,
-            sender: owner,
-            header_blob: &header_blob,
+            sender: self.world.owner.id(),
+            header_blob,
             ciphertext: &[0x5a; 144],
             received_at: 0,
         };
@@ -184,10 +213,10 @@ impl Forger {
     }
 
     /// Times what the agent's endpoint does with `n` of them; it is drained in between, untimed.
-    fn flood(&mut self, n: usize, generation: u32) -> crate::measure::Timed {
+    fn flood(&mut self, n: usize, frame: impl Fn(&mut Self) -> Vec<u8>) -> crate::measure::Timed {
         let mut total = timed(|| {});
         for _ in 0..n {
-            let frame = self.frame(generation);
+            let frame = frame(self);
             let agent = &mut self.world.agent;
             total += timed(|| {
                 agent.endpoint.receive(self.world.now, &mut agent.rng, &frame).expect("a well-formed frame");
@@ -215,17 +244,21 @@ pub fn add(cases: &mut Cases) {
     cases.add("av forged_prelude_in_turn", 1, move |n| {
         forger.world.now.uptime += PRELUDE_PERIOD;
         forger.generation += 1;
-        forger.flood(n, forger.generation)
+        forger.flood(n, |forger| forger.prelude(forger.generation))
     });
     // Without time passing: the bucket is empty after two.
     let mut forger = Forger::new();
     cases.add("av forged_prelude_at_full_rate", 3, move |n| {
         forger.generation += 1;
-        forger.flood(n, forger.generation)
+        forger.flood(n, |forger| forger.prelude(forger.generation))
     });
     let mut forger = Forger::new();
     cases.add("av replayed_prelude", 3, move |n| {
         forger.world.now.uptime += PRELUDE_PERIOD;
-        forger.flood(n, 1)
+        forger.flood(n, |forger| forger.prelude(1))
     });
+
+    let mut forger = Forger::new();
+    forger.world.begin_a_second_session();
+    cases.add("av forged_message_two_sessions", 10, move |n| forger.flood(n, Forger::ratchet_message));
 }

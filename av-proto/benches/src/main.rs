@@ -60,6 +60,8 @@ fn main() {
         ("forged_message", "floor tag"),
         ("forged_message", "floor dh"),
         ("forged_message", "vodozemac forged_gap_2000"),
+        ("forged_message_two_sessions", "floor tag"),
+        ("forged_message_two_sessions", "vodozemac forged_gap_2000"),
         ("altered_body", "vodozemac forged_gap_2000"),
         ("forged_prelude_in_turn", "floor dh"),
         ("forged_prelude_at_full_rate", "floor dh"),

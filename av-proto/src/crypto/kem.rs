@@ -9,6 +9,9 @@ use crate::error::CryptoError;
 #[cfg(test)]
 #[cfg(feature = "pq")]
 mod tests;
+#[cfg(test)]
+#[cfg(feature = "pq")]
+pub(crate) use tests::decapsulations_on_this_thread;
 
 #[cfg(feature = "pq")]
 pub use with::{KemCiphertext, KemSecret, encapsulate};
@@ -67,6 +70,8 @@ mod with {
 
         /// The secret in a ciphertext; for one that was made for another key, a value that nobody else knows.
         pub fn decapsulate(&self, ciphertext: &KemCiphertext) -> Secret<32> {
+            #[cfg(test)]
+            super::tests::count_decapsulation();
             let mut shared = self.expand().decapsulate(&ciphertext.0.into());
             let secret = Secret::new(shared.into());
             shared.as_mut_slice().zeroize();

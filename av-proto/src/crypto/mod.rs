@@ -26,6 +26,8 @@ pub(crate) use dh::agreements_on_this_thread;
 pub use drbg::Drbg;
 pub use kdf::hkdf;
 pub(crate) use kdf::{chain_hmac, derive_keys};
+#[cfg(all(test, feature = "pq"))]
+pub(crate) use kem::decapsulations_on_this_thread;
 pub use kem::{KEM_CIPHERTEXT, KEM_KEY, KemCiphertext, KemSecret, encapsulate};
 pub use mac::{mac, verify_mac};
 pub use secret::Secret;

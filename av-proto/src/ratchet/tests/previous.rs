@@ -5,11 +5,12 @@ use std::vec::Vec;
 
 use av_wire::layout::Reader;
 
-use super::{Counting, Message, Party, TAGS, confirmed, pair, round_trip, unopened_pair};
+use super::{Message, Party, confirmed, pair, round_trip, unopened_pair};
 use crate::crypto::{Aead, XChaCha20Poly1305, agreements_on_this_thread};
 use crate::limits::PREVIOUS_SKIP;
 use crate::ratchet::{PreviousSession, RatchetError};
 use crate::test_support::written;
+use crate::test_support::{Counting, TAGS};
 
 type Small = Party<XChaCha20Poly1305, 16>;
 type Previous = PreviousSession<XChaCha20Poly1305>;

@@ -139,9 +139,9 @@ fn a_message_of_another_session_changes_nothing() {
 /// A header must not open as another chain's or another message's body must not open under it.
 #[test]
 fn a_suite_byte_other_than_the_session_s_is_refused_before_any_key_is_tried() {
-    let (mut a, mut b) = confirmed::<super::Counting, 4>(1);
+    let (mut a, mut b) = confirmed::<crate::test_support::Counting, 4>(1);
     let message = a.send(b"text");
-    let before = super::TAGS.get();
+    let before = crate::test_support::TAGS.get();
     for suite in (0..=255).filter(|suite| *suite != 1) {
         let mut changed = message.clone();
         changed.header_blob[1] = suite;
@@ -152,7 +152,7 @@ fn a_suite_byte_other_than_the_session_s_is_refused_before_any_key_is_tried() {
     other.header_blob[..2].copy_from_slice(&[1, 2]);
     assert!(super::HeaderBlob::parse(&other.header_blob).is_ok());
     assert_eq!(b.refuse(&other), RatchetError::Malformed);
-    assert_eq!(super::TAGS.get(), before);
+    assert_eq!(crate::test_support::TAGS.get(), before);
 }
 
 /// A header blob with this prelude, and nothing genuine behind it.
@@ -200,11 +200,11 @@ fn a_prelude_that_no_message_of_this_version_has_is_malformed() {
 
 #[test]
 fn preludes_that_are_none_of_this_session_s_cost_no_tag() {
-    let (mut a, mut b) = pair::<super::Counting, 4>(1);
+    let (mut a, mut b) = pair::<crate::test_support::Counting, 4>(1);
     let message = a.send(b"text");
     let blob = super::HeaderBlob::parse(&message.header_blob).expect("parses");
     let prelude = blob.prelude.expect("not confirmed yet");
-    let before = super::TAGS.get();
+    let before = crate::test_support::TAGS.get();
     for (generation, mode) in [(2, 0), (0, 0), (u32::MAX, 0), (1, 1)] {
         let prelude = av_wire::message::Prelude { generation, mode, ..prelude };
         let mut buffer = [0; 256];
@@ -219,7 +219,7 @@ fn preludes_that_are_none_of_this_session_s_cost_no_tag() {
     }
     // A responder never sends one, so an initiator takes none.
     assert_eq!(a.refuse(&message), RatchetError::Unopened);
-    assert_eq!(super::TAGS.get(), before);
+    assert_eq!(crate::test_support::TAGS.get(), before);
     assert_eq!(b.receive(&message).expect("opens"), b"text");
 }
 
