@@ -6,14 +6,36 @@
 
 use tokio_postgres::Client;
 
-use crate::store::{OpenError, StoreError};
+use crate::store::{JANITOR_ROLE, OpenError, StoreError};
 
 /// The one condition, as the server prints it.
 const TENANT_CONDITION: &str = "(tenant_id = ( SELECT decode(NULLIF(current_setting('app.tenant_id'::text, true), ''::text), 'hex'::text) AS decode))";
 /// What may be read of an invite before its tenant is known.
 const CAPABILITY_CONDITION: &str = "(lookup_hash = ( SELECT decode(NULLIF(current_setting('app.invite_hash'::text, true), ''::text), 'hex'::text) AS decode))";
-/// The one table with the second policy.
+/// The one table with that policy.
 const CAPABILITY_TABLE: &str = "invites";
+/// What the janitor may reach.
+const EXPIRED_CONDITION: &str = "(expires_at < now())";
+/// Where the janitor removes what expired.
+const EXPIRING_TABLES: [&str; 3] = ["inboxes", "message_receipts", "messages"];
+/// All that the janitor may do: no column with content, and none that says what a message was.
+const JANITOR_RIGHTS: [&str; 15] = [
+    "delete message_receipts",
+    "delete messages",
+    "select inboxes.device_id",
+    "select inboxes.expires_at",
+    "select inboxes.tenant_id",
+    "select inboxes.waiting_bytes",
+    "select message_receipts.expires_at",
+    "select message_receipts.message_id",
+    "select message_receipts.sender",
+    "select message_receipts.tenant_id",
+    "select messages.expires_at",
+    "select messages.recipient",
+    "select messages.sequence",
+    "select messages.tenant_id",
+    "update inboxes.waiting_bytes",
+];
 
 /// A role that skips row security, can become another role, is not the one it logged in as, or does not begin
 /// with no tenant at all.
@@ -101,6 +123,13 @@ const PRIVILEGE_PROBLEMS: &str = "
     SELECT format('role %s may create in database %s', current_user, datname) FROM pg_database
     WHERE datname = current_database() AND has_database_privilege(current_user, oid, 'CREATE, TEMPORARY')";
 
+/// Whoever names a partition goes past its parent: only the parent is for anybody but its owner.
+const PARTITION_PROBLEMS: &str = "
+    SELECT format('%s may %s partition %s', CASE a.grantee WHEN 0 THEN 'everybody' ELSE a.grantee::regrole::text END,
+                  lower(a.privilege_type), c.oid::regclass)
+    FROM pg_class c, aclexplode(c.relacl) a
+    WHERE c.relnamespace = 'av'::regnamespace AND c.relispartition AND a.grantee <> c.relowner";
+
 /// Keys are checked beneath row security: one that does not begin with the tenant tells that a foreign row exists.
 const KEY_PROBLEMS: &str = "
     SELECT format('unique index %s does not begin with tenant_id', i.indexrelid::regclass)
@@ -116,12 +145,28 @@ const KEY_PROBLEMS: &str = "
     WHERE c.relnamespace = 'av'::regnamespace AND k.contype = 'f'
       AND (a.attname IS DISTINCT FROM 'tenant_id' OR f.attname IS DISTINCT FROM 'tenant_id')";
 
-const PROBLEMS: [&str; 5] =
-    [ROLE_PROBLEMS, OWNERSHIP_PROBLEMS, DETOUR_PROBLEMS, PRIVILEGE_PROBLEMS, KEY_PROBLEMS];
+const PROBLEMS: [&str; 6] = [
+    ROLE_PROBLEMS,
+    OWNERSHIP_PROBLEMS,
+    DETOUR_PROBLEMS,
+    PRIVILEGE_PROBLEMS,
+    PARTITION_PROBLEMS,
+    KEY_PROBLEMS,
+];
+
+/// Everything that this role was granted, of tables and of columns.
+const RIGHTS: &str = "
+    SELECT format('%s %s', lower(a.privilege_type), c.relname) AS granted
+    FROM pg_class c, aclexplode(c.relacl) a WHERE a.grantee = current_user::regrole
+    UNION ALL
+    SELECT format('%s %s.%s', lower(a.privilege_type), c.relname, t.attname)
+    FROM pg_attribute t JOIN pg_class c ON c.oid = t.attrelid, aclexplode(t.attacl) a
+    WHERE a.grantee = current_user::regrole
+    ORDER BY granted";
 
 /// Every table of the schema, whether it is bound, and what the traffic role may do with it.
 const TABLES: &str = "
-    SELECT c.relname::text, c.relrowsecurity, c.relforcerowsecurity,
+    SELECT c.relname::text, c.relrowsecurity, c.relforcerowsecurity, c.relispartition,
            (SELECT string_agg(lower(p), ', ' ORDER BY n)
             FROM unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) WITH ORDINALITY AS t (p, n)
             WHERE has_table_privilege(c.oid, p))
@@ -129,8 +174,10 @@ const TABLES: &str = "
     ORDER BY c.relname";
 
 const POLICIES: &str = "
-    SELECT polname::text, polpermissive AND polroles = '{0}', polcmd::text,
-           pg_get_expr(polqual, polrelid), pg_get_expr(polwithcheck, polrelid)
+    SELECT polname::text, polpermissive,
+           (SELECT string_agg(CASE r WHEN 0 THEN 'public' ELSE r::regrole::text END, ', ') FROM unnest(polroles) r),
+           polcmd::text, pg_get_expr(polqual, polrelid),
+           pg_get_expr(polwithcheck, polrelid)
     FROM pg_policy JOIN pg_class c ON c.oid = polrelid
     WHERE c.relnamespace = 'av'::regnamespace AND c.relname = $1
     ORDER BY polname";
@@ -139,40 +186,53 @@ const POLICIES: &str = "
 #[derive(Debug, PartialEq, Eq)]
 struct Policy {
     name: String,
-    /// Permissive and for every role, so that nobody is exempt from the tenant's condition.
-    is_plain: bool,
+    /// Permissive, or restrictive.
+    is_permissive: bool,
+    /// Nobody is exempt from the tenant's condition: it is for every role.
+    roles: String,
     command: String,
     using: Option<String>,
     with_check: Option<String>,
 }
 
 impl Policy {
-    fn tenant() -> Self {
+    fn new(name: &str, roles: &str, command: &str, using: &str) -> Self {
         Self {
-            name: "tenant".to_owned(),
-            is_plain: true,
-            command: "*".to_owned(),
-            using: Some(TENANT_CONDITION.to_owned()),
-            with_check: Some(TENANT_CONDITION.to_owned()),
-        }
-    }
-
-    fn capability() -> Self {
-        Self {
-            name: "capability".to_owned(),
-            is_plain: true,
-            command: "r".to_owned(),
-            using: Some(CAPABILITY_CONDITION.to_owned()),
+            name: name.to_owned(),
+            is_permissive: true,
+            roles: roles.to_owned(),
+            command: command.to_owned(),
+            using: Some(using.to_owned()),
             with_check: None,
         }
     }
 
+    fn tenant() -> Self {
+        let with_check = Some(TENANT_CONDITION.to_owned());
+        Self { with_check, ..Self::new("tenant", "public", "*", TENANT_CONDITION) }
+    }
+
+    fn capability() -> Self {
+        Self::new("capability", "public", "r", CAPABILITY_CONDITION)
+    }
+
+    /// What shows the janitor what expired, and what keeps it to that even when it names a tenant.
+    fn of_janitor() -> [Self; 2] {
+        let policy = |name| Self::new(name, JANITOR_ROLE, "*", EXPIRED_CONDITION);
+        [policy("expired"), Self { is_permissive: false, ..policy("only_expired") }]
+    }
+
+    /// In order of name.
     fn expected_of(table: &str) -> Vec<Self> {
+        let mut policies = Vec::new();
         if table == CAPABILITY_TABLE {
-            vec![Self::capability(), Self::tenant()]
-        } else {
-            vec![Self::tenant()]
+            policies.push(Self::capability());
         }
+        if EXPIRING_TABLES.contains(&table) {
+            policies.extend(Self::of_janitor());
+        }
+        policies.push(Self::tenant());
+        policies
     }
 }
 
@@ -181,23 +241,23 @@ impl Policy {
 /// # Errors
 /// [`OpenError::NotIsolated`] with everything that was found, not only the first.
 pub(crate) async fn audit(app: &Client) -> Result<Vec<String>, OpenError> {
-    let mut problems = Vec::new();
-    for query in PROBLEMS {
-        for row in app.query(query, &[]).await? {
-            problems.push(row.try_get(0)?);
-        }
-    }
-    let mut catalogue = Vec::new();
+    let mut problems = problems(app).await?;
+    let (mut catalogue, mut partitions) = (Vec::new(), 0);
     for row in app.query(TABLES, &[]).await? {
         let table: String = row.try_get(0)?;
-        let (enabled, forced): (bool, bool) = (row.try_get(1)?, row.try_get(2)?);
-        let rights: Option<String> = row.try_get(3)?;
+        let (enabled, forced, is_partition): (bool, bool, bool) =
+            (row.try_get(1)?, row.try_get(2)?, row.try_get(3)?);
+        let rights: Option<String> = row.try_get(4)?;
         if !enabled || !forced {
             problems.push(format!("table av.{table} does not force row security on everybody"));
         }
         let policies = policies_of(app, &table).await?;
         if policies != Policy::expected_of(&table) {
             problems.push(format!("table av.{table} has other policies than it must have: {policies:?}"));
+        }
+        if is_partition {
+            partitions += 1;
+            continue;
         }
         let names: Vec<&str> = policies.iter().map(|policy| policy.name.as_str()).collect();
         catalogue.push(format!(
@@ -209,7 +269,34 @@ pub(crate) async fn audit(app: &Client) -> Result<Vec<String>, OpenError> {
     if catalogue.is_empty() {
         problems.push("schema av has no tables".to_owned());
     }
+    catalogue
+        .push(format!("{partitions} partitions: the same, and nobody may do anything with one by its name"));
     if problems.is_empty() { Ok(catalogue) } else { Err(OpenError::NotIsolated(problems)) }
+}
+
+/// The same over a connection of the janitor's role, which must have exactly its few rights.
+///
+/// # Errors
+/// [`OpenError::NotIsolated`] with everything that was found, not only the first.
+pub(crate) async fn audit_janitor(janitor: &Client) -> Result<(), OpenError> {
+    let mut problems = problems(janitor).await?;
+    let rows = janitor.query(RIGHTS, &[]).await?;
+    let rights: Vec<&str> = rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
+    if rights != JANITOR_RIGHTS {
+        problems.push(format!("role {JANITOR_ROLE} has other rights than it must have: {rights:?}"));
+    }
+    if problems.is_empty() { Ok(()) } else { Err(OpenError::NotIsolated(problems)) }
+}
+
+/// What is wrong with the role of this connection, and with what it could use.
+async fn problems(client: &Client) -> Result<Vec<String>, OpenError> {
+    let mut problems = Vec::new();
+    for query in PROBLEMS {
+        for row in client.query(query, &[]).await? {
+            problems.push(row.try_get(0)?);
+        }
+    }
+    Ok(problems)
 }
 
 async fn policies_of(app: &Client, table: &str) -> Result<Vec<Policy>, StoreError> {
@@ -217,10 +304,11 @@ async fn policies_of(app: &Client, table: &str) -> Result<Vec<Policy>, StoreErro
     let policy = |row: &tokio_postgres::Row| {
         Ok(Policy {
             name: row.try_get(0)?,
-            is_plain: row.try_get(1)?,
-            command: row.try_get(2)?,
-            using: row.try_get(3)?,
-            with_check: row.try_get(4)?,
+            is_permissive: row.try_get(1)?,
+            roles: row.try_get(2)?,
+            command: row.try_get(3)?,
+            using: row.try_get(4)?,
+            with_check: row.try_get(5)?,
         })
     };
     rows.iter().map(policy).collect()

@@ -108,6 +108,11 @@ impl Line {
         }
     }
 
+    /// Whether the connection is to end. Leaves the other signals unseen.
+    pub(crate) fn close_reason(&self) -> Option<CloseReason> {
+        self.signals.borrow().close
+    }
+
     /// The signals so far.
     pub(crate) fn see(&mut self) -> Signals {
         *self.signals.borrow_and_update()

@@ -1,8 +1,9 @@
 //! The AV/1 relay: keeps and passes on what devices of a tenant send each other, and can read none of it.
 //!
 //! ```text
-//! server ─▶ ws ─▶ service ─▶ store ─▶ PostgreSQL          audit_rls: asked before anything starts
-//!            └──── bus ◀──┘                               dev: a whole relay on one machine's loopback
+//! server ─▶ ws ─▶ service ─▶ writer ─▶ store ─▶ PostgreSQL    audit_rls: asked before anything starts
+//!            └──── bus ◀────────┘       ▲                     dev: a whole relay on one machine's loopback
+//!                           janitor ────┘                     limits: what there may be at most
 //! ```
 //!
 //! A module uses what stands to its right. The relay is built on `av-wire` alone, which holds no secret key and
@@ -15,9 +16,12 @@ mod bus;
 pub mod dev;
 mod drain;
 mod encoded;
+mod janitor;
+mod limits;
 mod server;
 mod service;
 pub mod store;
+mod writer;
 mod ws;
 
 pub use server::run;

@@ -16,6 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
 
 use crate::drain::Drain;
+use crate::janitor;
 use crate::service::Relay;
 use crate::ws;
 
@@ -38,9 +39,11 @@ pub async fn run(listener: TcpListener, relay: Relay, shutdown: impl Future<Outp
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS as usize));
     let (switch, drain) = Drain::new();
     tokio::pin!(shutdown);
+    let mut janitor = std::pin::pin!(janitor::run(relay.store()));
     loop {
         let accepted = tokio::select! {
             accepted = accept(&listener, &places) => accepted,
+            never = &mut janitor => match never {},
             () = &mut shutdown => break,
         };
         if let Some((stream, place)) = accepted {

@@ -68,10 +68,11 @@ impl Canaries {
     pub fn plant(database: &mut Database, tenant: TenantId, origin: &str) -> Outcome<Self> {
         let canary = |name| Secret::new(name, &random::<32>()?);
         let canaries = Self { column: canary("column")?, log: canary("log")?, wire: canary("wire")? };
-        // A message that is in no inbox, so that nobody is ever given it.
-        let insert = "INSERT INTO av.messages (tenant_id, sender, message_id, recipient, header_blob, ciphertext) \
-                      SELECT tenant_id, device_id, decode(md5(random()::text), 'hex'), device_id, '', $1 \
-                      FROM av.devices LIMIT 1";
+        // Under a number that its recipient acknowledged, so that nobody is ever given it.
+        let insert = "INSERT INTO av.messages (tenant_id, recipient, sequence, sender, message_id, header_blob, \
+                      ciphertext, bytes_before, received_at, expires_at) \
+                      SELECT tenant_id, device_id, 1, device_id, decode(md5(random()::text), 'hex'), '', $1, \
+                      0, now(), now() + interval '1 day' FROM av.inboxes WHERE acknowledged > 0 LIMIT 1";
         database
             .change(tenant, |transaction| Ok(transaction.execute(insert, &[&canaries.column.bytes()])?))?;
         database.write_to_log(canaries.log.bytes())?;

@@ -124,8 +124,8 @@ impl Database {
     /// # Errors
     /// Those of the query.
     pub fn tables(&mut self) -> Outcome<Vec<String>> {
-        let query = "SELECT relname::text FROM pg_class WHERE relnamespace = 'av'::regnamespace AND relkind = 'r' \
-                     AND relrowsecurity ORDER BY 1";
+        let query = "SELECT relname::text FROM pg_class WHERE relnamespace = 'av'::regnamespace \
+                     AND relkind IN ('r', 'p') AND NOT relispartition AND relrowsecurity ORDER BY 1";
         self.client.query(query, &[])?.iter().map(|row| Ok(row.try_get(0)?)).collect()
     }
 
@@ -199,7 +199,7 @@ impl Database {
     /// setting that lets a commit be lost.
     pub fn facts(&mut self) -> Outcome<Facts> {
         let query = "SELECT current_setting('server_version_num')::int / 10000, \
-                     count(*) FILTER (WHERE relrowsecurity AND relforcerowsecurity), \
+                     count(*) FILTER (WHERE relrowsecurity AND relforcerowsecurity AND NOT relispartition), \
                      count(*) FILTER (WHERE NOT (relrowsecurity AND relforcerowsecurity)), \
                      current_setting('listen_addresses'), \
                      ARRAY['fsync', 'full_page_writes', 'synchronous_commit']::text[] \

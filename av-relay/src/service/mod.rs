@@ -1,5 +1,5 @@
-//! What the relay does: one function a call, each in one tenant-scoped transaction. Doors parse and reply, the
-//! store stores; the rules are here.
+//! What the relay does: one function a call, each in one tenant-scoped transaction; messages and acknowledgements in
+//! those of the writers. Doors parse and reply, the store stores; the rules are here.
 //!
 //! A function commits before it signals anybody, and answers after it committed.
 
@@ -26,6 +26,7 @@ pub(crate) use self::enroll::Enrollment;
 pub(crate) use self::refusal::Refusal;
 use crate::bus::Bus;
 use crate::store::{DeviceStatus, Store, TenantTx};
+use crate::writer::Writers;
 
 /// An authenticated device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,13 +40,17 @@ pub(crate) struct Actor {
 pub struct Relay {
     store: Store,
     bus: Arc<Bus>,
+    writers: Arc<Writers>,
     origin: Origin,
 }
 
 impl Relay {
-    /// A relay that devices know as `origin`. It founds tenants without a code, as only a relay on loopback may.
+    /// A relay that devices know as `origin`. It founds tenants without a code, as only a relay on loopback may. To be
+    /// called on the runtime that it shall use.
     pub fn new(store: Store, origin: Origin) -> Self {
-        Self { store, bus: Arc::new(Bus::default()), origin }
+        let bus = Arc::new(Bus::default());
+        let writers = Arc::new(Writers::start(&store, &bus));
+        Self { store, bus, writers, origin }
     }
 
     /// The origin that devices have to sign.
@@ -53,7 +58,6 @@ impl Relay {
         &self.origin
     }
 
-    #[cfg(test)]
     pub(crate) fn store(&self) -> &Store {
         &self.store
     }

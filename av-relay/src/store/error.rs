@@ -13,6 +13,9 @@ pub enum StoreError {
     /// A row holds a value that this version did not write.
     #[error("unexpected value in {0}")]
     Unexpected(&'static str),
+    /// The transaction that this was part of failed; the log says why.
+    #[error("not written")]
+    NotWritten,
     /// The operating system gave no random bytes.
     #[error("no random bytes: {0}")]
     Random(#[from] getrandom::Error),

@@ -1,7 +1,6 @@
-//! Inboxes: gapless sequences in commit order, entries that wait, and their acknowledgement
+//! Inboxes: gapless sequences in commit order, entries that wait, and reading them
 //! (`PROTOCOL.md` section 9).
 
-use av_wire::RejectCode;
 use av_wire::ids::{DeviceId, InboxEpoch};
 use av_wire::signature::Signature;
 use tokio_postgres::Row;
@@ -10,6 +9,7 @@ use super::error::StoreError;
 use super::row::{id, optional_id, signed, unsigned};
 use super::statements::PostedStatement;
 use super::tenant_tx::TenantTx;
+use crate::limits::PAGE_BYTES;
 
 const INSERT: &str = "INSERT INTO av.inboxes (tenant_id, device_id, epoch) VALUES ($1, $2, $3)";
 const STATE: &str = "SELECT epoch, next_sequence, acknowledged FROM av.inboxes
@@ -17,15 +17,15 @@ const STATE: &str = "SELECT epoch, next_sequence, acknowledged FROM av.inboxes
 /// Holds the row until the commit, so numbers are given in commit order and none is lost.
 const NEXT_SEQUENCE: &str = "UPDATE av.inboxes SET next_sequence = next_sequence + 1
      WHERE tenant_id = $1 AND device_id = $2
-     RETURNING next_sequence - 1, acknowledged";
+     RETURNING next_sequence - 1";
 const INSERT_ACTIVATED: &str =
     "INSERT INTO av.inbox_entries (tenant_id, device_id, sequence, activated) VALUES ($1, $2, $3, $4)";
 const INSERT_RECERTIFIED: &str =
     "INSERT INTO av.inbox_entries (tenant_id, device_id, sequence, recertified) VALUES ($1, $2, $3, $4)";
 const INSERT_KEY_USED: &str =
     "INSERT INTO av.inbox_entries (tenant_id, device_id, sequence, key_used) VALUES ($1, $2, $3, $4)";
-/// For the transaction, without giving a number.
-const LOCK: &str = "SELECT FROM av.inboxes WHERE tenant_id = $1 AND device_id = $2 FOR NO KEY UPDATE";
+/// All of the tenant, in order of device as everybody does.
+const LOCK_ALL: &str = "SELECT FROM av.inboxes WHERE tenant_id = $1 ORDER BY device_id FOR NO KEY UPDATE";
 /// To every device that is in or may come back, but not to who said it.
 const INSERT_STATEMENT_FOR_ALL: &str = "WITH numbered AS (
          UPDATE av.inboxes i SET next_sequence = i.next_sequence + 1
@@ -36,37 +36,36 @@ const INSERT_STATEMENT_FOR_ALL: &str = "WITH numbered AS (
      INSERT INTO av.inbox_entries (tenant_id, device_id, sequence, issuer, serial)
      SELECT $1, device_id, sequence, $2, $3 FROM numbered
      RETURNING device_id";
-const ENTRIES: &str = "SELECT e.sequence,
-            e.sender, m.header_blob, m.ciphertext, extract(epoch FROM m.received_at)::bigint,
-            s.signed,
-            e.activated, d.activation,
-            s.chain, e.recertified, e.key_used
+/// Messages as far as their bytes go, but one in any case; of the rest what stands before the next message.
+const ENTRIES: &str = "WITH message AS (
+         SELECT m.sequence, m.sender, m.header_blob, m.ciphertext, m.received_at
+         FROM av.messages m
+         WHERE m.tenant_id = $1 AND m.recipient = $2 AND m.sequence > $3
+           AND m.bytes_before < $5 + (
+               SELECT first.bytes_before FROM av.messages first
+               WHERE first.tenant_id = $1 AND first.recipient = $2 AND first.sequence > $3
+               ORDER BY first.sequence LIMIT 1)
+         ORDER BY m.sequence LIMIT $4)
+     SELECT sequence, sender, header_blob, ciphertext, extract(epoch FROM received_at)::bigint AS received_at,
+            NULL::bytea AS signed, NULL::bytea AS activated, NULL::bytea AS activation,
+            NULL::bytea AS chain, NULL::bytea AS recertified,
+            NULL::bytea AS key_used
+     FROM message
+     UNION ALL
+     SELECT e.sequence, NULL, NULL, NULL, NULL, s.signed, e.activated, d.activation, s.chain, e.recertified,
+            e.key_used
      FROM av.inbox_entries e
-     LEFT JOIN av.messages m
-            ON m.tenant_id = e.tenant_id AND m.sender = e.sender AND m.message_id = e.message_id
      LEFT JOIN av.statements s
             ON s.tenant_id = e.tenant_id AND s.issuer = e.issuer AND s.serial = e.serial
      LEFT JOIN av.devices d
             ON d.tenant_id = e.tenant_id AND d.device_id = e.activated
      WHERE e.tenant_id = $1 AND e.device_id = $2 AND e.sequence > $3
-     ORDER BY e.sequence LIMIT $4";
-/// Only forward, only up to what was given, only in the epoch that the device means.
-const ACKNOWLEDGE: &str = "UPDATE av.inboxes SET acknowledged = $3
-     WHERE tenant_id = $1 AND device_id = $2 AND epoch = $4
-       AND acknowledged < $3 AND next_sequence > $3";
-const SETTLE: &str = "WITH gone AS (
-         DELETE FROM av.inbox_entries
-         WHERE tenant_id = $1 AND device_id = $2 AND sequence <= $3
-         RETURNING sequence, sender, message_id),
-     content AS (
-         DELETE FROM av.messages m USING gone
-         WHERE m.tenant_id = $1 AND m.sender = gone.sender AND m.message_id = gone.message_id)
-     UPDATE av.message_receipts r
-     SET state = CASE WHEN no.code IS NULL THEN 'delivered' ELSE 'rejected' END,
-         reject_code = no.code, changed_at = now()
-     FROM gone LEFT JOIN unnest($4::bigint[], $5::smallint[]) AS no (sequence, code)
-               ON no.sequence = gone.sequence
-     WHERE r.tenant_id = $1 AND r.sender = gone.sender AND r.message_id = gone.message_id";
+       AND e.sequence < coalesce((
+           SELECT next.sequence FROM av.messages next
+           WHERE next.tenant_id = $1 AND next.recipient = $2
+             AND next.sequence > (SELECT max(message.sequence) FROM message)
+           ORDER BY next.sequence LIMIT 1), 9223372036854775807)
+     ORDER BY sequence LIMIT $4";
 
 /// Where a device's inbox stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,6 +80,23 @@ pub(crate) struct InboxState {
 pub(crate) struct Entry {
     pub(crate) sequence: u64,
     pub(crate) content: EntryContent,
+}
+
+impl Entry {
+    fn message_bytes(&self) -> usize {
+        match &self.content {
+            EntryContent::Message { header_blob, ciphertext, .. } => header_blob.len() + ciphertext.len(),
+            _ => 0,
+        }
+    }
+}
+
+/// What one read brings.
+#[derive(Debug)]
+pub(crate) struct Page {
+    pub(crate) entries: Vec<Entry>,
+    /// There may be more behind these.
+    pub(crate) is_full: bool,
 }
 
 /// The kinds of inbox entries.
@@ -126,12 +142,11 @@ impl TenantTx {
         .transpose()
     }
 
-    /// Takes the next sequence number of the inbox, and how far it is acknowledged. The inbox stays locked until
-    /// the transaction ends.
-    pub(crate) async fn next_sequence(&self, device: &DeviceId) -> Result<Option<(u64, u64)>, StoreError> {
+    /// Takes the next sequence number of the inbox, which stays locked until the transaction ends.
+    pub(crate) async fn next_sequence(&self, device: &DeviceId) -> Result<Option<u64>, StoreError> {
         let row =
             self.query_opt(NEXT_SEQUENCE, &[&self.tenant_bytes(), &device.as_bytes().as_slice()]).await?;
-        row.map(|row| Ok((unsigned(&row, 0)?, unsigned(&row, 1)?))).transpose()
+        row.map(|row| unsigned(&row, 0)).transpose()
     }
 
     /// Tells an owner's device that a device which it approved is active.
@@ -140,7 +155,7 @@ impl TenantTx {
         owner: &DeviceId,
         activated: &DeviceId,
     ) -> Result<(), StoreError> {
-        let Some((sequence, _)) = self.next_sequence(owner).await? else { return Ok(()) };
+        let Some(sequence) = self.next_sequence(owner).await? else { return Ok(()) };
         self.execute(
             INSERT_ACTIVATED,
             &[
@@ -156,7 +171,7 @@ impl TenantTx {
 
     /// Gives a device its new chain.
     pub(crate) async fn insert_recertified(&self, device: &DeviceId, chain: &[u8]) -> Result<(), StoreError> {
-        let Some((sequence, _)) = self.next_sequence(device).await? else { return Ok(()) };
+        let Some(sequence) = self.next_sequence(device).await? else { return Ok(()) };
         self.execute(
             INSERT_RECERTIFIED,
             &[&self.tenant_bytes(), &device.as_bytes().as_slice(), &signed(sequence)?, &chain],
@@ -167,7 +182,7 @@ impl TenantTx {
 
     /// Tells an owner that a device enrolled with its API key.
     pub(crate) async fn insert_key_used(&self, owner: &DeviceId, chain: &[u8]) -> Result<(), StoreError> {
-        let Some((sequence, _)) = self.next_sequence(owner).await? else { return Ok(()) };
+        let Some(sequence) = self.next_sequence(owner).await? else { return Ok(()) };
         self.execute(
             INSERT_KEY_USED,
             &[&self.tenant_bytes(), &owner.as_bytes().as_slice(), &signed(sequence)?, &chain],
@@ -184,7 +199,7 @@ impl TenantTx {
     ) -> Result<Vec<DeviceId>, StoreError> {
         // Nothing is put into the issuer's own, but no message of whom the statement shuts out may come in behind
         // it there either.
-        self.query_opt(LOCK, &[&self.tenant_bytes(), &issuer.as_bytes().as_slice()]).await?;
+        self.query(LOCK_ALL, &[&self.tenant_bytes()]).await?;
         let rows = self
             .query(
                 INSERT_STATEMENT_FOR_ALL,
@@ -200,47 +215,23 @@ impl TenantTx {
         device: &DeviceId,
         cursor: u64,
         limit: u16,
-    ) -> Result<Vec<Entry>, StoreError> {
+    ) -> Result<Page, StoreError> {
         let rows = self
             .query(
                 ENTRIES,
-                &[&self.tenant_bytes(), &device.as_bytes().as_slice(), &signed(cursor)?, &i64::from(limit)],
+                &[
+                    &self.tenant_bytes(),
+                    &device.as_bytes().as_slice(),
+                    &signed(cursor)?,
+                    &i64::from(limit),
+                    &PAGE_BYTES,
+                ],
             )
             .await?;
-        rows.iter().map(entry).collect()
-    }
-
-    /// Acknowledges all entries up to `sequence`: their content is deleted, their receipts say what became of
-    /// them. False, and nothing changed, if the inbox is of another epoch or stands elsewhere.
-    pub(crate) async fn acknowledge(
-        &self,
-        device: &DeviceId,
-        epoch: &InboxEpoch,
-        sequence: u64,
-        rejected: &[(u64, RejectCode)],
-    ) -> Result<bool, StoreError> {
-        let (tenant, device) = (self.tenant_bytes(), device.as_bytes().as_slice());
-        let sequence = signed(sequence)?;
-        let moved =
-            self.execute(ACKNOWLEDGE, &[&tenant, &device, &sequence, &epoch.as_bytes().as_slice()]).await?;
-        if moved == 0 {
-            return Ok(false);
-        }
-        let sequences = rejected.iter().map(|(sequence, _)| signed(*sequence));
-        let sequences: Vec<i64> = sequences.collect::<Result<_, _>>()?;
-        let codes: Vec<i16> = rejected.iter().map(|(_, code)| reject_code(*code)).collect();
-        self.execute(SETTLE, &[&tenant, &device, &sequence, &sequences, &codes]).await?;
-        Ok(true)
-    }
-}
-
-/// As on the wire.
-const fn reject_code(code: RejectCode) -> i16 {
-    match code {
-        RejectCode::Unopened => 1,
-        RejectCode::Malformed => 2,
-        RejectCode::TooLarge => 3,
-        RejectCode::UnknownSender => 4,
+        let entries: Vec<Entry> = rows.iter().map(entry).collect::<Result<_, _>>()?;
+        let bytes = entries.iter().map(Entry::message_bytes).fold(0, usize::saturating_add);
+        let is_full = entries.len() >= usize::from(limit) || bytes >= PAGE_BYTES as usize;
+        Ok(Page { entries, is_full })
     }
 }
 

@@ -5,7 +5,7 @@ use tokio_postgres::Client;
 use super::error::OpenError;
 
 /// Number, file name and text, in order.
-const MIGRATIONS: [(i32, &str, &str); 7] = [
+const MIGRATIONS: [(i32, &str, &str); 9] = [
     (1, "0001_tenancy.sql", include_str!("../../migrations/0001_tenancy.sql")),
     (2, "0002_enrollment.sql", include_str!("../../migrations/0002_enrollment.sql")),
     (3, "0003_messages.sql", include_str!("../../migrations/0003_messages.sql")),
@@ -13,6 +13,8 @@ const MIGRATIONS: [(i32, &str, &str); 7] = [
     (5, "0005_link_keys.sql", include_str!("../../migrations/0005_link_keys.sql")),
     (6, "0006_kem_prekeys.sql", include_str!("../../migrations/0006_kem_prekeys.sql")),
     (7, "0007_api_keys.sql", include_str!("../../migrations/0007_api_keys.sql")),
+    (8, "0008_message_partitions.sql", include_str!("../../migrations/0008_message_partitions.sql")),
+    (9, "0009_janitor.sql", include_str!("../../migrations/0009_janitor.sql")),
 ];
 
 /// "agentvault" as a number: relays that start at the same time on one database take turns.

@@ -1,16 +1,21 @@
-//! The database: the only module that knows SQL, and [`TenantTx`] the only way through it to a row.
+//! The database: the only module that knows SQL, and a transaction of one tenant the only way through it to a row.
 //!
 //! ```text
-//! service ─▶ TenantTx ─▶ tenants │ devices │ invites │ api_keys │ prekeys │ statements │ inboxes │ messages ─▶ PostgreSQL
+//! service ─▶ TenantTx ─▶ tenants │ devices │ invites │ api_keys │ prekeys │ statements │ inboxes ─▶ PostgreSQL
+//! writer ──▶ GroupTx ─▶ TenantPart ─▶ messages │ acknowledgements ─────────────────────────▲
+//! janitor ─▶ Expiry, as a role that sees only what expired ─────────────────────────────────┘
 //! ```
 //!
-//! A transaction is bound to one tenant before anybody can ask it for anything, and the database's own policies
-//! hold it there: a forgotten WHERE shows nothing foreign. The client itself is private to this module.
+//! A transaction, or a part of one, is bound to one tenant before anybody can ask it for anything, and the database's
+//! own policies hold it there: a forgotten WHERE shows nothing foreign. The client itself is private to this module.
 
+mod acknowledgements;
 mod api_keys;
 mod devices;
 pub mod embedded;
 mod error;
+mod expiry;
+mod group_tx;
 mod inboxes;
 mod invites;
 mod messages;
@@ -25,23 +30,29 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use av_wire::ids::{LookupHash, TenantId};
-use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
+use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
 use tokio_postgres::{Client, Config, NoTls};
 
+pub(crate) use self::acknowledgements::{NewAcknowledgement, acknowledged};
 pub(crate) use self::api_keys::{ApiKey, EnrolledWithKey};
 pub(crate) use self::devices::{Approval, Device, DeviceStatus, Enrolled};
 pub use self::error::{OpenError, StoreError};
-pub(crate) use self::inboxes::{Entry, EntryContent, InboxState};
+pub(crate) use self::expiry::Expiry;
+pub(crate) use self::group_tx::{GroupError, GroupTx};
+pub(crate) use self::inboxes::{Entry, EntryContent, InboxState, Page};
 pub(crate) use self::invites::{Invite, PendingRequest};
-pub(crate) use self::messages::NewMessage;
+pub(crate) use self::messages::{NewMessage, Outcome};
 pub(crate) use self::prekeys::{FoundKemPrekey, StoredKind, StoredPrekey};
 pub(crate) use self::statements::{NewStatement, PostedStatement};
 pub use self::tenant_tx::TenantTx;
+use crate::limits::WRITERS;
 
 /// Owns the tables and runs migrations; no traffic passes through it.
 pub(crate) const OWNER_ROLE: &str = "av_owner";
 /// All traffic; owns nothing and cannot get past row-level security.
 pub(crate) const APP_ROLE: &str = "av_app";
+/// Removes what expired; sees nothing else, and no content.
+pub(crate) const JANITOR_ROLE: &str = "av_janitor";
 /// The relay's database.
 pub(crate) const DATABASE: &str = "agentvault";
 
@@ -49,9 +60,10 @@ pub(crate) const DATABASE: &str = "agentvault";
 const POOL_SIZE: usize = 16;
 /// Longer than any burst takes to drain; a caller that waits longer is told to come again.
 const POOL_WAIT: Duration = Duration::from_secs(10);
-/// Set for each connection: no statement, lock or forgotten transaction holds others up for ever.
-const SESSION_LIMITS: &str =
-    "-c statement_timeout=30s -c lock_timeout=15s -c idle_in_transaction_session_timeout=60s";
+/// Set for each connection: no statement, lock or forgotten transaction holds others up for ever, and no statement is
+/// planned anew each time, which with partitions would take longer than running it.
+const SESSION_SETTINGS: &str = "-c statement_timeout=30s -c lock_timeout=15s \
+    -c idle_in_transaction_session_timeout=60s -c plan_cache_mode=force_generic_plan";
 /// What "accepted means stored" rests on.
 const DURABLE: [&str; 3] = ["fsync", "full_page_writes", "synchronous_commit"];
 
@@ -73,7 +85,7 @@ impl Endpoint {
             .dbname(DATABASE)
             .user(role)
             .application_name("av-relay")
-            .options(SESSION_LIMITS);
+            .options(SESSION_SETTINGS);
         config
     }
 }
@@ -82,6 +94,9 @@ impl Endpoint {
 #[derive(Clone, Debug)]
 pub struct Store {
     pool: Pool,
+    /// Apart from the others, so that a thousand readers do not hold up who writes.
+    writers: Pool,
+    janitor: Pool,
     catalogue: std::sync::Arc<[String]>,
 }
 
@@ -99,21 +114,14 @@ impl Store {
         let app = connect(&endpoint.config(APP_ROLE)).await?;
         check_durable(&app).await?;
         let catalogue = crate::audit_rls::audit(&app).await?;
-        drop(app);
+        crate::audit_rls::audit_janitor(&connect(&endpoint.config(JANITOR_ROLE)).await?).await?;
 
-        let manager = Manager::from_config(
-            endpoint.config(APP_ROLE),
-            NoTls,
-            ManagerConfig { recycling_method: RecyclingMethod::Fast },
-        );
-        let pool = Pool::builder(manager)
-            .max_size(POOL_SIZE)
-            .wait_timeout(Some(POOL_WAIT))
-            .create_timeout(Some(POOL_WAIT))
-            .runtime(Runtime::Tokio1)
-            .build()
-            .map_err(|_| StoreError::Unexpected("the pool's settings"))?;
-        Ok(Self { pool, catalogue: catalogue.into() })
+        Ok(Self {
+            pool: pool(endpoint.config(APP_ROLE), POOL_SIZE)?,
+            writers: pool(endpoint.config(APP_ROLE), WRITERS)?,
+            janitor: pool(endpoint.config(JANITOR_ROLE), 1)?,
+            catalogue: catalogue.into(),
+        })
     }
 
     /// What the audit of row-level security found, one line a table.
@@ -126,11 +134,32 @@ impl Store {
         TenantTx::begin(self.pool.get().await?, tenant).await
     }
 
+    /// A connection for a [`GroupTx`].
+    pub(crate) async fn writer(&self) -> Result<Object, StoreError> {
+        Ok(self.writers.get().await?)
+    }
+
+    /// What removes what expired.
+    pub(crate) async fn expiry(&self) -> Result<Expiry, StoreError> {
+        Ok(Expiry::new(self.janitor.get().await?))
+    }
+
     /// A transaction for the tenant of the invite with this hash. For a hash that nobody registered it is one
     /// for no tenant at all, so that the caller goes the same way and finds nothing.
     pub(crate) async fn tenant_of_invite(&self, hash: &LookupHash) -> Result<TenantTx, StoreError> {
         TenantTx::begin_for_invite(self.pool.get().await?, hash).await
     }
+}
+
+fn pool(config: Config, size: usize) -> Result<Pool, StoreError> {
+    let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+    Pool::builder(Manager::from_config(config, NoTls, recycling))
+        .max_size(size)
+        .wait_timeout(Some(POOL_WAIT))
+        .create_timeout(Some(POOL_WAIT))
+        .runtime(Runtime::Tokio1)
+        .build()
+        .map_err(|_| StoreError::Unexpected("the pool's settings"))
 }
 
 /// One connection outside the pool, for the start.

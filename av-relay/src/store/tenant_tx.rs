@@ -5,7 +5,7 @@ use std::fmt;
 use av_wire::ids::{LookupHash, TenantId};
 use deadpool_postgres::Object;
 use futures_util::FutureExt;
-use futures_util::future::{try_join, try_join3};
+use futures_util::future::try_join3;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
@@ -13,14 +13,14 @@ use super::error::StoreError;
 use super::row::id;
 
 /// Local to the transaction (the last argument): at its end the connection knows no tenant again.
-const SET_TENANT: &str = "SELECT set_config('app.tenant_id', encode($1::bytea, 'hex'), true)";
+pub(super) const SET_TENANT: &str = "SELECT set_config('app.tenant_id', encode($1::bytea, 'hex'), true)";
 const SET_INVITE: &str = "SELECT set_config('app.invite_hash', encode($1::bytea, 'hex'), true)";
 /// Should two tenants have registered one hash, then it is the first one's: a later one cannot take it over.
 pub(super) const TENANT_OF_INVITE: &str =
     "SELECT tenant_id FROM av.invites WHERE lookup_hash = $1 ORDER BY created_at, tenant_id LIMIT 1";
 
 /// The tenant that no root key hashes to; its rows do not exist.
-const NO_TENANT: TenantId = TenantId([0; TenantId::LEN]);
+pub(super) const NO_TENANT: TenantId = TenantId([0; TenantId::LEN]);
 
 /// An open transaction for one tenant. Committing consumes it; dropping it rolls back.
 pub struct TenantTx {
@@ -30,14 +30,15 @@ pub struct TenantTx {
 }
 
 impl TenantTx {
-    /// BEGIN and the tenant travel together; a query cannot come between them, for it needs the result.
+    /// BEGIN and the tenant go out before the first query, and nothing waits for their answers: had one of them
+    /// failed, then so does every query behind it, or it sees no row.
     pub(super) async fn begin(client: Object, tenant: TenantId) -> Result<Self, StoreError> {
         let set_tenant = client.prepare_cached(SET_TENANT).await?;
         // Made first: from here on, leaving in whatever way rolls back.
         let tx = Self { client, tenant, is_open: true };
         let tenant_bytes = tenant.as_bytes().as_slice();
-        try_join(tx.client.batch_execute("BEGIN"), tx.client.query_one(&set_tenant, &[&tenant_bytes]))
-            .await?;
+        let _ = tx.client.batch_execute("BEGIN").now_or_never();
+        let _ = tx.client.query_one(&set_tenant, &[&tenant_bytes]).now_or_never();
         Ok(tx)
     }
 

@@ -7,7 +7,7 @@ use av_wire::statement::Verdict;
 use super::{APP_ROLE, POOL_SIZE};
 use crate::testing::{Tenant, TestCluster, random, relay};
 
-async fn visible(cluster: &TestCluster, client: &tokio_postgres::Client) -> i64 {
+pub(super) async fn visible(cluster: &TestCluster, client: &tokio_postgres::Client) -> i64 {
     let mut total = 0;
     for table in cluster.tables(client).await {
         let count = format!("SELECT count(*) FROM av.{table}");

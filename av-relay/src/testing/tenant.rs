@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use av_wire::RejectCode;
 use av_wire::cert::DeviceCert;
 use av_wire::chain::{Chain, MAX_CHAIN_BYTES};
 use av_wire::enroll::EnrollRequest;
 use av_wire::frame::founding_message;
-use av_wire::ids::{DeviceId, LookupHash, Origin, TenantId};
+use av_wire::ids::{DeviceId, InboxEpoch, LookupHash, Origin, TenantId};
 use av_wire::public::Role;
 use av_wire::signature::{Signature, SignedKind};
 use av_wire::statement::Verdict;
@@ -24,8 +25,14 @@ pub(crate) const ORIGIN: &str = "ws://127.0.0.1:7460";
 /// A relay on the shared cluster. The cluster lives for as long as somebody holds it.
 pub(crate) async fn relay() -> (Arc<TestCluster>, Relay) {
     let cluster = tokio::task::spawn_blocking(shared).await.unwrap();
+    let relay = relay_on(&cluster).await;
+    (cluster, relay)
+}
+
+/// A relay on this cluster.
+pub(crate) async fn relay_on(cluster: &TestCluster) -> Relay {
     let store = Store::open(&cluster.endpoint).await.unwrap();
-    (cluster, Relay::new(store, Origin::parse(ORIGIN).unwrap()))
+    Relay::new(store, Origin::parse(ORIGIN).unwrap())
 }
 
 /// A tenant with its founder.
@@ -132,9 +139,20 @@ impl Tenant {
 
     /// Sends a message of these bytes.
     pub(crate) async fn send(&self, from: &TestDevice, to: &TestDevice, body: &[u8]) -> Result<(), Refusal> {
-        let (actor, header) = (self.actor(from), b"header");
-        let id = Relay::message_id(&actor, &to.id(), header, body);
-        self.relay.send(&actor, id, &to.id(), header, body).await
+        self.relay.send(&self.actor(from), &to.id(), b"header", body).await?.stored().await
+    }
+
+    /// Acknowledges everything up to this number.
+    pub(crate) async fn acknowledge(
+        &self,
+        device: &TestDevice,
+        epoch: &InboxEpoch,
+        sequence: u64,
+        rejected: &[(u64, RejectCode)],
+    ) -> bool {
+        let acknowledging =
+            self.relay.acknowledge(&self.actor(device), epoch, sequence, rejected.to_vec()).await;
+        acknowledging.unwrap().taken().await.unwrap()
     }
 }
 

@@ -9,8 +9,8 @@ use av_wire::limits::{MAX_KEM_PREKEYS_PER_CALL, MAX_PREKEYS_PER_CALL, MAX_REJECT
 
 use super::end::End;
 use super::handshake::log;
-use super::session::Session;
-use crate::service::{Refusal, Relay};
+use super::session::{Session, Settled};
+use crate::service::Refusal;
 use crate::store::StoreError;
 
 impl Session<'_> {
@@ -85,17 +85,15 @@ impl Session<'_> {
         }
     }
 
+    /// The answer comes with the commit; meanwhile further calls are taken.
     async fn send(&mut self, recipient: &DeviceId, header_blob: &[u8], ciphertext: &[u8]) -> Result<(), End> {
-        let message_id = Relay::message_id(&self.actor, recipient, header_blob, ciphertext);
-        let result = self.relay.send(&self.actor, message_id, recipient, header_blob, ciphertext).await;
-        let answer = match result {
-            Ok(()) => ToDevice::Accepted { message_id },
-            Err(refusal) => {
-                log(&refusal);
-                ToDevice::Refused { message_id, code: refusal.code() }
-            }
-        };
-        self.socket.send(&answer).await
+        let sending = self.relay.send(&self.actor, recipient, header_blob, ciphertext).await;
+        let sending = sending.map_err(|refusal| {
+            log(&refusal);
+            End::from(&refusal)
+        })?;
+        self.unanswered.push(Box::pin(async move { Settled::Sent(sending.id, sending.stored().await) }));
+        Ok(())
     }
 
     async fn acknowledge(
@@ -107,18 +105,41 @@ impl Session<'_> {
         if rejected.len() > MAX_REJECTED {
             return Err(End::Malformed);
         }
-        let rejected: Vec<_> = rejected.iter().map(|entry| (entry.sequence, entry.code)).collect();
-        match self.relay.acknowledge(&self.actor, epoch, sequence, &rejected).await {
-            Ok(true) => self.deliveries.acknowledged(sequence),
-            // Of another epoch, or repeated: it says nothing new.
-            Ok(false) => tracing::debug!(sequence, "acknowledgement without effect"),
-            // An Ack has no answer; the entries come again on the next connection, and so does the Ack.
-            Err(refusal) => {
+        let rejected = rejected.iter().map(|entry| (entry.sequence, entry.code)).collect();
+        let acknowledging = self.relay.acknowledge(&self.actor, epoch, sequence, rejected).await;
+        let acknowledging = acknowledging.map_err(|refusal| {
+            log(&refusal);
+            End::from(&refusal)
+        })?;
+        self.unanswered.push(Box::pin(async move {
+            Settled::Acknowledged(acknowledging.sequence, acknowledging.taken().await)
+        }));
+        Ok(())
+    }
+
+    /// A message or an acknowledgement was committed, or was not.
+    pub(super) async fn settled(&mut self, settled: Settled) -> Result<(), End> {
+        match settled {
+            Settled::Sent(message_id, Ok(())) => self.socket.send(&ToDevice::Accepted { message_id }).await,
+            Settled::Sent(message_id, Err(refusal)) => {
                 log(&refusal);
-                return Err(End::from(&refusal));
+                self.socket.send(&ToDevice::Refused { message_id, code: refusal.code() }).await
+            }
+            Settled::Acknowledged(sequence, Ok(true)) => {
+                self.deliveries.acknowledged(sequence);
+                Ok(())
+            }
+            // Of another epoch, or repeated: it says nothing new.
+            Settled::Acknowledged(sequence, Ok(false)) => {
+                tracing::debug!(sequence, "acknowledgement without effect");
+                Ok(())
+            }
+            // An Ack has no answer; the entries come again on the next connection, and so does the Ack.
+            Settled::Acknowledged(_, Err(refusal)) => {
+                log(&refusal);
+                Err(End::from(&refusal))
             }
         }
-        Ok(())
     }
 
     async fn publish(

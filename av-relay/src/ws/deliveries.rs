@@ -5,8 +5,8 @@ use std::collections::VecDeque;
 
 use crate::service::Welcome;
 
-/// Entries in one read of the database: at 64 KiB each, the memory that one connection's delivery takes.
-const BATCH: u16 = 16;
+/// Entries in one read of the database, of which [`PAGE_BYTES`](crate::limits::PAGE_BYTES) bounds the bytes.
+const BATCH: u16 = 64;
 /// Unacknowledged entries, whatever window a device asks for.
 const MAX_WINDOW: u16 = 256;
 
@@ -43,9 +43,9 @@ impl Deliveries {
         (self.may_wait && room > 0).then_some((self.cursor, room))
     }
 
-    /// So many were read of the number wanted: fewer means that no more wait.
-    pub(super) fn read(&mut self, found: usize, wanted: u16) {
-        self.may_wait = found >= usize::from(wanted);
+    /// A page was read: if it was not full, no more wait.
+    pub(super) fn read(&mut self, is_full: bool) {
+        self.may_wait = is_full;
     }
 
     /// An entry goes out; returns the number of the one before it.

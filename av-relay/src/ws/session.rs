@@ -1,7 +1,12 @@
 //! An authenticated device's connection: its calls come in, its inbox goes out.
 
+use std::pin::Pin;
+
 use av_wire::RefusalCode;
 use av_wire::frame::ToDevice;
+use av_wire::ids::MessageId;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 
 use super::deliveries::Deliveries;
 use super::end::End;
@@ -10,8 +15,18 @@ use super::heartbeat::Heartbeat;
 use super::socket::Socket;
 use crate::bus::{CloseReason, Line, Presence};
 use crate::drain::Drain;
-use crate::service::{Actor, Relay};
+use crate::limits::MAX_UNANSWERED;
+use crate::service::{Actor, Refusal, Relay};
 use crate::store::{Entry, EntryContent};
+
+/// What the commit of a message or an acknowledgement brings.
+pub(super) enum Settled {
+    Sent(MessageId, Result<(), Refusal>),
+    Acknowledged(u64, Result<bool, Refusal>),
+}
+
+/// A message or an acknowledgement on its way to the database.
+pub(super) type Unanswered = Pin<Box<dyn Future<Output = Settled> + Send>>;
 
 /// A session and all it holds.
 pub(super) struct Session<'a> {
@@ -19,6 +34,7 @@ pub(super) struct Session<'a> {
     pub(super) socket: &'a mut Socket,
     pub(super) actor: Actor,
     pub(super) deliveries: Deliveries,
+    pub(super) unanswered: FuturesUnordered<Unanswered>,
     line: Line,
     heartbeat: Heartbeat,
     enrollments: u64,
@@ -45,6 +61,7 @@ pub(super) async fn run(
         socket,
         actor,
         deliveries: Deliveries::new(&welcome, receive_window),
+        unanswered: FuturesUnordered::new(),
         line,
         heartbeat: Heartbeat::new(ping_period),
         enrollments: 0,
@@ -70,10 +87,11 @@ impl Session<'_> {
         self.signals().await?;
         self.deliver().await?;
         tokio::select! {
-            frame = self.socket.receive() => {
+            frame = self.socket.receive(), if self.unanswered.len() < MAX_UNANSWERED => {
                 self.heartbeat.heard();
                 self.call(&frame?).await
             }
+            Some(settled) = self.unanswered.next() => self.settled(settled).await,
             () = self.line.changed() => Ok(()),
             () = self.heartbeat.due() => {
                 self.heartbeat.next()?;
@@ -86,11 +104,7 @@ impl Session<'_> {
     /// Looks at the bus before the database is asked, so that what comes in meanwhile signals again.
     async fn signals(&mut self) -> Result<(), End> {
         let signals = self.line.see();
-        match signals.close {
-            Some(CloseReason::Superseded) => return Err(End::Refused(RefusalCode::Superseded, 0)),
-            Some(CloseReason::NotAuthorized) => return Err(End::Refused(RefusalCode::NotAuthorized, 0)),
-            None => {}
-        }
+        self.check_close()?;
         if signals.wakes > 0 {
             self.deliveries.wake();
         }
@@ -101,14 +115,25 @@ impl Session<'_> {
         Ok(())
     }
 
+    /// Whether the connection is to end.
+    fn check_close(&self) -> Result<(), End> {
+        match self.line.close_reason() {
+            Some(CloseReason::Superseded) => Err(End::Refused(RefusalCode::Superseded, 0)),
+            Some(CloseReason::NotAuthorized) => Err(End::Refused(RefusalCode::NotAuthorized, 0)),
+            None => Ok(()),
+        }
+    }
+
     async fn deliver(&mut self) -> Result<(), End> {
         let Some((cursor, wanted)) = self.deliveries.wanted() else { return Ok(()) };
-        let entries = self.relay.entries_after(&self.actor, cursor, wanted).await.map_err(|refusal| {
+        let page = self.relay.entries_after(&self.actor, cursor, wanted).await.map_err(|refusal| {
             log(&refusal);
             End::from(&refusal)
         })?;
-        self.deliveries.read(entries.len(), wanted);
-        for entry in &entries {
+        self.deliveries.read(page.is_full);
+        for entry in &page.entries {
+            // Writing takes as long as the device takes to read, and it may be shut out meanwhile.
+            self.check_close()?;
             let previous = self.deliveries.deliver(entry.sequence);
             self.socket.send(&frame(entry, previous)).await?;
         }

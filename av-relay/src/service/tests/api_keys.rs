@@ -64,7 +64,7 @@ async fn an_agent_with_a_key_is_in_and_its_owner_hears_of_it() {
 
     let claim = device.authentication(tenant.id, random(), ORIGIN, LinkKind::Plain);
     assert_eq!(relay.authenticate(&claim).await.unwrap(), tenant.actor(&device));
-    let entries = relay.entries_after(&tenant.founder(), 0, 16).await.unwrap();
+    let entries = relay.entries_after(&tenant.founder(), 0, 16).await.unwrap().entries;
     let told: Vec<_> = entries.iter().map(|entry| &entry.content).collect();
     assert!(matches!(&told[..], [EntryContent::KeyUsed(chain)] if *chain == call.chain), "once: {told:?}");
     let found = relay.fetch_bundle(&tenant.founder(), &device.id(), true).await.unwrap();
@@ -88,7 +88,7 @@ async fn as_many_as_the_key_may_and_no_more() {
     }
     is_refused_as_any(third.make(&relay).await);
     calls[0].make(&relay).await.unwrap();
-    let entries = relay.entries_after(&tenant.founder(), 0, 16).await.unwrap();
+    let entries = relay.entries_after(&tenant.founder(), 0, 16).await.unwrap().entries;
     assert_eq!(entries.len(), 2);
 }
 
@@ -200,7 +200,7 @@ async fn a_key_is_closed_by_who_stands_above_it_and_its_chain_then_says_so() {
 
     let closing = tenant.statement_of_root(Verdict::Revoked, subject, 1);
     post(closing.clone()).await.unwrap();
-    let entries = relay.entries_after(&tenant.actor(&device), 0, 16).await.unwrap();
+    let entries = relay.entries_after(&tenant.actor(&device), 0, 16).await.unwrap().entries;
     let Some(EntryContent::Statement(told)) = entries.first().map(|entry| &entry.content) else {
         panic!("the device hears of it: {entries:?}")
     };

@@ -89,7 +89,7 @@ async fn a_revocation_shuts_out_at_once_and_reaches_everybody_else() {
     assert_eq!((neighbour.see().close, neighbour.see().wakes), (None, 1));
     assert!(!is_let_in(&tenant, &agent).await);
 
-    let entries = relay.entries_after(&tenant.actor(&other), 0, 10).await.unwrap();
+    let entries = relay.entries_after(&tenant.actor(&other), 0, 10).await.unwrap().entries;
     assert!(
         matches!(&entries[..], [entry] if matches!(&entry.content, EntryContent::Statement(got) if got.signed == signed)),
         "{entries:?}"
@@ -156,7 +156,7 @@ async fn link_keys_of_this_relay_reach_every_device_and_those_of_another_nobody(
     relay.post_statement(&tenant.founder(), &signed).await.unwrap();
     let by_root = tenant.statement_of_root(Verdict::LinkKeys, here, 5_000);
     relay.post_statement(&tenant.founder(), &by_root).await.unwrap();
-    let entries = relay.entries_after(&tenant.actor(&agent), 0, 10).await.unwrap();
+    let entries = relay.entries_after(&tenant.actor(&agent), 0, 10).await.unwrap().entries;
     let posted: Vec<_> = entries
         .iter()
         .map(|entry| match &entry.content {
@@ -269,7 +269,7 @@ async fn who_stands_on_a_revoked_owner_is_certified_anew_by_another_and_nobody_e
         relay.recertify(&tenant.actor(&second), &chain).await.unwrap();
     }
     assert_eq!(relay.fetch_certs(&tenant.actor(&second), &agent.id()).await.unwrap(), chain);
-    let entries = relay.entries_after(&tenant.actor(&agent), 0, 10).await.unwrap();
+    let entries = relay.entries_after(&tenant.actor(&agent), 0, 10).await.unwrap().entries;
     let is_new_chain =
         |content: &EntryContent| matches!(content, EntryContent::Recertified(got) if *got == chain);
     assert_eq!(entries.iter().filter(|entry| is_new_chain(&entry.content)).count(), 1);

@@ -256,7 +256,7 @@ async fn activation_takes_the_devices_own_signature_over_its_own_grant() {
     }
     relay.authenticate(&claim).await.unwrap();
     // The owner hears of it once.
-    let entries = relay.entries_after(&tenant.founder(), 0, 10).await.unwrap();
+    let entries = relay.entries_after(&tenant.founder(), 0, 10).await.unwrap().entries;
     assert_eq!(entries.len(), 1, "{entries:?}");
 }
 

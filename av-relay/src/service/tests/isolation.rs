@@ -11,7 +11,8 @@ use av_wire::{RefusalCode, RejectCode, Signature};
 use super::refusal;
 use crate::bus::Presence;
 use crate::store::{
-    Approval, DeviceStatus, Enrolled, EnrolledWithKey, NewMessage, NewStatement, StoredKind, StoredPrekey,
+    Approval, DeviceStatus, Enrolled, EnrolledWithKey, GroupTx, NewAcknowledgement, NewMessage, NewStatement,
+    Outcome, StoredKind, StoredPrekey, acknowledged,
 };
 use crate::testing::{Tenant, TestDevice, random, relay};
 
@@ -55,9 +56,7 @@ async fn no_store_function_reaches_another_tenants_rows() {
     assert!(!tx.is_suspended(&a_agent).await.unwrap());
     assert!(tx.inbox(&a_agent).await.unwrap().is_none());
     assert!(tx.next_sequence(&a_agent).await.unwrap().is_none());
-    assert!(tx.entries_after(&a_agent, 0, 10).await.unwrap().is_empty());
-    assert!(tx.sender_and_recipient(&a_owner, &a_agent).await.unwrap().is_none());
-    assert!(tx.sender_and_recipient(&b.owner.id(), &a_agent).await.unwrap().is_none());
+    assert!(tx.entries_after(&a_agent, 0, 10).await.unwrap().entries.is_empty());
     assert!(tx.api_key(&key).await.unwrap().is_none());
     assert_eq!(tx.open_api_keys(&a_owner).await.unwrap(), 0);
     assert_eq!(tx.api_key_uses(&key).await.unwrap(), 0);
@@ -82,24 +81,41 @@ async fn no_store_function_reaches_another_tenants_rows() {
     let enrolled = EnrolledWithKey { public: &agent.public, chain: b"chain", key: &key, owner: &a_owner };
     tx.insert_enrolled_with_key(&enrolled).await.unwrap();
     tx.pass_over_one_time_prekeys(&a_agent, 99).await.unwrap();
-    assert!(
-        !tx.acknowledge(&a_agent, &av_wire::InboxEpoch(random()), 1, &[(1, RejectCode::Unopened)])
-            .await
-            .unwrap()
-    );
     assert!(tx.insert_statement_entries(&b.owner.id(), 1).await.unwrap().is_empty());
     tx.commit().await.unwrap();
     assert_eq!(cluster.dump(&owner, a.id).await, before);
 
+    // Sending and acknowledging, as parts of a group.
+    let epoch = relay.welcome(&a.actor(&agent)).await.unwrap().inbox.epoch;
+    let rejected = [(1, RejectCode::Unopened)];
+    let client = relay.store.writer().await.unwrap();
+    let mut group = GroupTx::begin(&client).await.unwrap();
+    let mut part = group.as_tenant(&b.id);
+    part.lock_inboxes([a_owner, a_agent].into());
+    let acknowledgement = NewAcknowledgement { device: a_agent, epoch, sequence: 1, rejected: &rejected };
+    let taken = part.acknowledge(vec![acknowledgement]).unwrap();
+    let message = |sender, recipient| NewMessage {
+        id: MessageId(random()),
+        sender,
+        recipient,
+        header_blob: b"h",
+        ciphertext: b"c",
+    };
+    let ends = [(a_owner, a_agent), (b.owner.id(), a_agent), (a_owner, b.owner.id())];
+    let sent = part.send(ends.map(|(sender, recipient)| message(sender, recipient)).into());
+    drop(part);
+    let answers = group.commit().await.unwrap();
+    assert_eq!(acknowledged(answers.rows(taken), 1).unwrap(), [false]);
+    assert_eq!(
+        Outcome::from_rows(answers.rows(sent)).unwrap(),
+        [Outcome::SenderOut, Outcome::RecipientUnavailable, Outcome::SenderOut]
+    );
+    assert_eq!(cluster.dump(&owner, a.id).await, before);
+
     // What would hang on a row of A's fails, as it would for a row that nowhere is.
-    let id = MessageId(random());
     for (device, other) in
         [(a_owner, a_agent), (TestDevice::new(Role::Owner).id(), TestDevice::new(Role::Agent).id())]
     {
-        let message =
-            NewMessage { id, sender: device, recipient: other, header_blob: b"h", ciphertext: b"c" };
-        let tx = relay.store.tenant(b.id).await.unwrap();
-        tx.insert_message(&message, 1).await.unwrap_err();
         let tx = relay.store.tenant(b.id).await.unwrap();
         tx.insert_inbox(&device).await.unwrap_err();
         let tx = relay.store.tenant(b.id).await.unwrap();

@@ -1,4 +1,4 @@
-//! Making a cluster: `initdb`, the two roles and the database, and who may connect.
+//! Making a cluster: `initdb`, the three roles and the database, and who may connect.
 
 use std::fs;
 use std::io::Write;
@@ -9,7 +9,7 @@ use super::account::Account;
 use super::binaries::Binaries;
 use super::directory::{Directory, make_empty_private};
 use super::error::EmbeddedError;
-use crate::store::{APP_ROLE, DATABASE, OWNER_ROLE};
+use crate::store::{APP_ROLE, DATABASE, JANITOR_ROLE, OWNER_ROLE};
 
 /// The superuser that `initdb` makes. Nobody can connect as it: it only ever speaks in single-user mode, below.
 const SUPERUSER: &str = "postgres";
@@ -51,10 +51,11 @@ fn bootstrap_sql() -> String {
     format!(
         "CREATE ROLE {OWNER_ROLE} LOGIN NOSUPERUSER NOBYPASSRLS NOCREATEDB NOCREATEROLE NOREPLICATION\n\
          CREATE ROLE {APP_ROLE} LOGIN NOSUPERUSER NOBYPASSRLS NOCREATEDB NOCREATEROLE NOREPLICATION NOINHERIT\n\
+         CREATE ROLE {JANITOR_ROLE} LOGIN NOSUPERUSER NOBYPASSRLS NOCREATEDB NOCREATEROLE NOREPLICATION NOINHERIT\n\
          GRANT pg_checkpoint TO {OWNER_ROLE}\n\
          CREATE DATABASE {DATABASE} OWNER {OWNER_ROLE}\n\
          REVOKE ALL ON DATABASE {DATABASE} FROM PUBLIC\n\
-         GRANT CONNECT ON DATABASE {DATABASE} TO {APP_ROLE}\n"
+         GRANT CONNECT ON DATABASE {DATABASE} TO {APP_ROLE}, {JANITOR_ROLE}\n"
     )
 }
 
@@ -84,24 +85,19 @@ fn make_roles(folder: &Path, binaries: &Binaries, account: &Account) -> Result<(
     }
 }
 
-/// Says who may connect: the relay's account, over the Unix socket, as one of the two roles, to the one
+/// The first line of both files.
+const WRITTEN: &str = "# Written by av-relay at every start.\n";
+
+/// Says who may connect: the relay's account, over the Unix socket, as one of the three roles, to the one
 /// database. Written at every start, so that neither an edit nor another account's relay outlives it.
 pub(super) fn write_access_files(directory: &Directory, account: &Account) -> Result<(), EmbeddedError> {
     let cluster = directory.cluster();
     let relay = &account.relay;
+    let roles = [OWNER_ROLE, APP_ROLE, JANITOR_ROLE];
+    let may_be = roles.map(|role| format!("relay \"{relay}\" {role}\n")).concat();
     let files = [
-        (
-            "pg_hba.conf",
-            format!(
-                "# Written by av-relay at every start.\nlocal {DATABASE} {OWNER_ROLE},{APP_ROLE} peer map=relay\n"
-            ),
-        ),
-        (
-            "pg_ident.conf",
-            format!(
-                "# Written by av-relay at every start.\nrelay \"{relay}\" {OWNER_ROLE}\nrelay \"{relay}\" {APP_ROLE}\n"
-            ),
-        ),
+        ("pg_hba.conf", format!("{WRITTEN}local {DATABASE} {} peer map=relay\n", roles.join(","))),
+        ("pg_ident.conf", format!("{WRITTEN}{may_be}")),
     ];
     for (name, content) in files {
         let path = cluster.join(name);

@@ -144,6 +144,7 @@ async fn accepted_messages_survive_a_server_that_is_killed() {
         };
         let stored = tenant.relay.entries_after(&tenant.actor(&agent), 0, u16::MAX).await.unwrap();
         let stored: Vec<Vec<u8>> = stored
+            .entries
             .into_iter()
             .filter_map(|entry| match entry.content {
                 EntryContent::Message { ciphertext, .. } => Some(ciphertext),

@@ -24,7 +24,7 @@ fn no_more_goes_out_than_the_window_holds() {
     assert_eq!(deliveries.wanted(), Some((0, 2)));
     deliveries.deliver(1);
     deliveries.deliver(2);
-    deliveries.read(2, 2);
+    deliveries.read(true);
     assert_eq!(deliveries.wanted(), None);
     deliveries.acknowledged(1);
     assert_eq!(deliveries.wanted(), Some((2, 1)));
@@ -33,7 +33,7 @@ fn no_more_goes_out_than_the_window_holds() {
 #[test]
 fn an_empty_inbox_is_asked_once_a_wake() {
     let mut deliveries = deliveries(0, 5);
-    deliveries.read(0, 5);
+    deliveries.read(false);
     assert_eq!(deliveries.wanted(), None);
     deliveries.wake();
     assert_eq!(deliveries.wanted(), Some((0, 5)));

@@ -5,6 +5,7 @@ use av_wire::bundle::PrekeyKind;
 use av_wire::enroll::EnrollRequest;
 use av_wire::frame::{Rejected, ToDevice, ToRelay, founding_message};
 use av_wire::ids::{LookupHash, Origin};
+use av_wire::message::message_id;
 use av_wire::public::Role;
 use av_wire::statement::Verdict;
 use av_wire::{List, RefusalCode, RejectCode, Signature};
@@ -13,7 +14,6 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use super::Server;
 use super::client::{Client, decode};
-use crate::service::Relay;
 use crate::testing::{ORIGIN, Tenant, TestDevice, random};
 
 macro_rules! expect {
@@ -108,7 +108,7 @@ async fn from_founding_to_revocation() {
     // Messages, pushed as they come.
     let (header_blob, ciphertext): (&[u8], &[u8]) = (b"header", b"ciphertext");
     owner.send(&ToRelay::Send { recipient: device_id, header_blob, ciphertext }).await;
-    let id = Relay::message_id(&tenant.founder(), &device_id, header_blob, ciphertext);
+    let id = message_id(&tenant.id, &tenant.owner.id(), &device_id, header_blob, ciphertext);
     expect!(owner, ToDevice::Accepted { message_id } => assert_eq!(message_id, id));
     expect!(agent, ToDevice::Deliver { sequence: 1, previous: 0, sender, header_blob: h, ciphertext: c, received_at } => {
         assert_eq!((sender, h, c), (tenant.owner.id(), header_blob, ciphertext));
