@@ -20,7 +20,7 @@ use crate::watch;
 use tampering::Tampering;
 
 /// Steps that a violation carries.
-const TRACE: usize = 120;
+const TRACE: usize = 300;
 /// Outputs that a device may have for one input before it counts as a storm.
 const STORM: usize = 500;
 
@@ -287,6 +287,11 @@ impl World {
     /// How often a thing was done: `heard`, `crash`, `rollback`, `epoch`, `rejected`, …
     pub fn done(&self, what: &str) -> u64 {
         self.done.get(what).copied().unwrap_or(0)
+    }
+
+    /// Everything that [`Self::done`] counts.
+    pub const fn all_done(&self) -> &BTreeMap<&'static str, u64> {
+        &self.done
     }
 
     /// The book of what was sent.

@@ -96,7 +96,9 @@ impl World {
         if name != "Ping" && name != "Enroll" {
             self.count("frame");
         }
-        self.note(format!("{index} transmits {name}"));
+        if name != "Ping" {
+            self.note(format!("{index} transmits {name}"));
+        }
         self.sample(true, &frame);
         self.note_enrollment(&frame)?;
         self.relay.send(index, frame);
@@ -153,7 +155,9 @@ impl World {
         let device = self.device(index)?;
         let now = device.now(clock);
         let received = device.machine.receive(now, &mut device.rng, &down.frame);
-        self.note(format!("{index} receives {}: {received:?}", describe(&down)));
+        if !matches!(decode(&down.frame), Ok(ToDevice::Pong)) {
+            self.note(format!("{index} receives {}: {received:?}", describe(&down)));
+        }
         if !down.made_up {
             self.sample(false, &down.frame);
         }

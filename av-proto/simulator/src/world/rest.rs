@@ -44,8 +44,7 @@ impl World {
         }
         self.come_to_rest()?;
         self.check_rest()?;
-        // Not yet asked of worlds in which a disk or the relay's database went back.
-        if self.was_active && self.done("rollback") + self.done("epoch") == 0 {
+        if self.was_active {
             self.converse()?;
         }
         self.manners = manners;
