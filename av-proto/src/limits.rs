@@ -75,6 +75,11 @@ pub const PREKEY_ROTATION: u64 = 7 * 24 * 3_600 * 1_000;
 /// restarts. Four writes a day.
 pub const PREKEY_RECKONING: u64 = 6 * 3_600 * 1_000;
 
+/// Prekey ids that are passed over at least when storage went back, and less than twice as many: what a device
+/// publishes in seven years of 24 one-time prekeys a day, so that the new ids are above all that it forgot. It can go
+/// back 32,000 times.
+pub const PREKEY_IDS_PASSED_OVER: u32 = 1 << 16;
+
 /// Seconds: the oldest signed prekey that an initiator with a clock uses. A device rotates weekly; the rest is for one
 /// that was switched off (`PROTOCOL.md` section 5).
 pub const MAX_PREKEY_AGE: u64 = 5 * 7 * 24 * 3_600;
@@ -145,10 +150,12 @@ pub const CONTROL_ENTRIES: usize = 1;
 /// long ago, or is sent again.
 pub const HISTORY_CHAINS: usize = 4;
 
-/// Ids by which a peer's frames are known to have come: twice the messages that it can hold for sending again, since
-/// receipts and the like have ids too. An older duplicate is asked for as if it had been lost, and its sender no
-/// longer holds it.
-pub const SEEN_IDS: usize = 64;
+/// Ids by which a peer's messages are known to have come: half as many again as it can hold for sending again.
+pub const SEEN_MESSAGES: usize = UNRECEIPTED_PER_PEER + UNRECEIPTED_PER_PEER / 2;
+
+/// Ids by which a peer's other frames, receipts and the like, are known to have come. An older duplicate is asked for as
+/// if it had been lost, and its sender no longer holds it.
+pub const SEEN_FRAMES: usize = 16;
 
 /// Ids of frames that did not open and are to be asked for, of all peers. The oldest goes for another: its message
 /// is then sent again only when its sender misses the receipt.

@@ -17,12 +17,12 @@ const MANNERS: [(&str, Manners); 4] = [
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    let number = |place: usize, default: u64| {
-        words.get(place).and_then(|word| word.parse().ok()).unwrap_or(default)
-    };
+    let number =
+        |place: usize, default: u64| words.get(place).and_then(|word| word.parse().ok()).unwrap_or(default);
     let (first, seeds, steps) = (number(0, 0), number(1, 300), number(2, 1_200));
     let named = words.get(3..).unwrap_or_default();
-    let chosen = MANNERS.into_iter().filter(|(name, _)| named.is_empty() || named.iter().any(|word| word == name));
+    let chosen =
+        MANNERS.into_iter().filter(|(name, _)| named.is_empty() || named.iter().any(|word| word == name));
     let mut failures = 0;
     for (name, manners) in chosen {
         let begun = Instant::now();

@@ -38,6 +38,13 @@ struct Account {
     sent: BTreeSet<MessageId>,
 }
 
+/// A copy of the database.
+#[derive(Clone)]
+struct Backup {
+    accounts: BTreeMap<DeviceId, Account>,
+    prekeys: BTreeMap<DeviceId, SignedPrekey>,
+}
+
 /// One connection, by the number of the device at its other end.
 #[derive(Default)]
 struct Line {
@@ -79,7 +86,7 @@ pub struct Relay {
     pub(crate) held: Vec<(DeviceId, Content)>,
     /// Every message that was ever taken, to be played back.
     pub(crate) archive: Vec<(DeviceId, Content)>,
-    backup: Option<BTreeMap<DeviceId, Account>>,
+    backup: Option<Backup>,
 }
 
 impl Relay {
@@ -150,13 +157,13 @@ impl Relay {
 
     /// A copy of the database, for [`Self::restore_backup`].
     pub(crate) fn back_up(&mut self) {
-        self.backup = Some(self.accounts.clone());
+        self.backup = Some(Backup { accounts: self.accounts.clone(), prekeys: self.prekeys.clone() });
     }
 
     /// The database is restored: all connections end, cursors begin anew, what was filed since is gone.
     pub(crate) fn restore_backup(&mut self) -> bool {
         let Some(backup) = self.backup.clone() else { return false };
-        self.accounts = backup;
+        (self.accounts, self.prekeys) = (backup.accounts, backup.prekeys);
         for account in self.accounts.values_mut() {
             account.acknowledged = 0;
         }

@@ -64,6 +64,9 @@ where
         }
         if has_gap {
             self.notify(Event::InboxGap { taken, previous: entry.previous });
+            if let Some(prekeys) = self.prekeys.get_mut() {
+                prekeys.replace_all();
+            }
         }
         Ok(true)
     }
@@ -177,13 +180,17 @@ where
             peer.standing = Standing::Active;
         }
         let from = peer.device_id;
-        peer.received.see(short(&message_id));
         if peer.sending_session().map(first_8) == Some(opened.place.session) {
             peer.resync.heard(now);
         }
         let is_confirmed = peer.is_confirmed();
         let was_confirmed = core::mem::replace(&mut peer.was_confirmed, is_confirmed);
-        let Some((receipt, content)) = self.take_apart(opened) else {
+        let apart = self.take_apart(opened);
+        let is_message = matches!(&apart, Some((_, Some(content))) if is_receipted(content.kind));
+        if !is_message && let Some(peer) = self.peers.get_mut(index).and_then(Slot::get_mut) {
+            peer.received.see_frame(short(&message_id));
+        }
+        let Some((receipt, content)) = apart else {
             self.reject(entry, from, RejectCode::Malformed);
             return;
         };
@@ -233,11 +240,13 @@ where
         match content.kind {
             kind::APPLICATION => {
                 peer.received.owe(now, false);
+                peer.received.see_message(short(&message_id));
                 self.store_payload(entry, index, message_id, None, content.body.clone());
             }
             #[cfg(feature = "owner")]
             kind::COPY => {
                 peer.received.owe(now, false);
+                peer.received.see_message(short(&message_id));
                 let from = peer.device_id;
                 let (recipient, start) = self.copy_came(&from, content.body.clone())?;
                 self.store_payload(entry, index, message_id, Some(recipient), start..content.body.end);
@@ -256,8 +265,7 @@ where
                 let original = MessageId(*original);
                 let start = content.body.end - payload.len();
                 let inner = Content { kind: *kind, body: start..content.body.end };
-                if !peer.received.has_seen(&short(&original)) {
-                    peer.received.see(short(&original));
+                if !peer.received.has_seen_message(&short(&original)) {
                     self.take(now, rng, entry, index, original, &inner)?;
                 }
                 self.came_again(index, &original);

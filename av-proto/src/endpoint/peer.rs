@@ -1,6 +1,7 @@
 //! A peer and the sessions with it (`PROTOCOL.md` sections 6 and 7).
 
 mod prelude;
+mod psk;
 mod record;
 
 use av_wire::bundle::{KemPrekey, KemPrekeyKind, VerifiedBundle};
@@ -25,6 +26,7 @@ use crate::keys::{Identity, Prekeys, Secret};
 use crate::limits::{ANSWER_AFTER, MAX_PREKEY_AGE, ONE_TIME_PREKEYS, PADDING_BLOCK};
 use crate::ratchet::{HeaderBlob, Opened, Place, Sealed, Session};
 use crate::x3dh::{self, Parameters};
+use psk::InvitePsk;
 
 /// Where a message came in: the context that opening it needs.
 pub(super) struct Context<'c> {
@@ -46,16 +48,15 @@ pub(super) struct Peer<A: Aead, const SKIP: usize> {
     /// Whose latest word on it is a suspension.
     suspended_by: Vec<DeviceId, { MAX_OWNERS + 1 }>,
     /// The invite's, between a device and the owner that approved it, until both chains of a session are in use.
-    psk: Option<Secret<32>>,
-    /// The greatest number of receiving chains of one mode-1 session from which a message opened, at most 2.
-    psk_chains: u8,
+    psk: InvitePsk,
     /// The greatest generation accepted from this peer. Kept apart from what was sent: when both begin a session at
     /// once with the same generation, each has to take the other's.
     accepted_generation: u32,
     /// The greatest generation sent to this peer.
     sent_generation: u32,
-    /// Id of the newest signed prekey seen of this peer. Ids count up, so that an older one shows without a clock.
-    newest_prekey: u32,
+    /// When the newest signed prekey of this peer was made that this side used, s; 0 without clocks. Not its id: that of a
+    /// peer whose storage went back is lower.
+    newest_prekey: u64,
     /// A message of ours opened there, so preludes name us by id instead of by chain.
     knows_us: bool,
     /// What this owner told it of its own last serial; not stored.
@@ -92,8 +93,7 @@ impl<A: Aead, const SKIP: usize> Peer<A, SKIP> {
             standing,
             certification,
             suspended_by: Vec::new(),
-            psk,
-            psk_chains: 0,
+            psk: InvitePsk::new(psk),
             accepted_generation: 0,
             sent_generation: 0,
             newest_prekey: 0,
@@ -201,7 +201,8 @@ impl<A: Aead, const SKIP: usize> Peer<A, SKIP> {
         let is_replaced =
             |kem: &KemPrekey<'_>| kem.kind() == KemPrekeyKind::LastResort && kem.id() < signed.id;
         let is_kem_stale = bundle.kem().is_some_and(|kem| is_old(kem.created_at()) || is_replaced(kem));
-        if signed.id < self.newest_prekey || is_old(signed.created_at) || is_kem_stale {
+        let is_replaced = signed.created_at > 0 && signed.created_at < self.newest_prekey;
+        if is_replaced || is_old(signed.created_at) || is_kem_stale {
             return Err(X3dhError::Stale);
         }
         let greatest = self.accepted_generation.max(self.sent_generation);
@@ -211,11 +212,12 @@ impl<A: Aead, const SKIP: usize> Peer<A, SKIP> {
             identity: context.identity,
             peer: &self.device,
             generation,
-            psk: self.psk.as_ref(),
+            psk: self.psk.to_initiate(),
         };
         let session = x3dh::initiate(&parameters, bundle, rng)?;
         self.sent_generation = generation;
-        self.newest_prekey = signed.id;
+        // A peer whose clock was ahead is not held to that.
+        self.newest_prekey = self.newest_prekey.max(signed.created_at.min(context.now.wall));
         self.sessions.install(session, context.identity.device_id(), &self.device_id, context.now);
         Ok(())
     }
@@ -263,19 +265,10 @@ impl<A: Aead, const SKIP: usize> Peer<A, SKIP> {
             _ => self.sessions.decrypt(context.now, header_blob, ciphertext, out)?,
         };
         self.knows_us = true;
-        self.note_psk_use();
+        self.psk.note(&self.sessions);
         self.received.history.retain(|session| self.sessions.has(session));
         self.received.history.note(&opened.place);
         Ok(opened)
-    }
-
-    /// The psk ends when two receiving chains of one mode-1 session are in use, never before: wiping at the first
-    /// received message leaves, after a lost reply, each side refusing the other's preludes for ever.
-    fn note_psk_use(&mut self) {
-        self.psk_chains = self.psk_chains.max(self.sessions.psk_chains().min(2));
-        if self.psk_chains == 2 {
-            self.psk = None;
-        }
     }
 
     /// Does what is due; returns whether the record changed.
@@ -297,7 +290,7 @@ impl<A: Aead, const SKIP: usize> Peer<A, SKIP> {
     /// Ends everything with a revoked peer; its generation stays known.
     pub(super) fn revoke(&mut self) {
         self.standing = Standing::Revoked;
-        self.psk = None;
+        self.psk.end();
         self.sessions.wipe();
         self.received = Received::new();
     }

@@ -229,6 +229,7 @@ where
             && let Some(prekeys) = self.prekeys.edit()
         {
             prekeys.publish_anew();
+            prekeys.replace_all();
         }
         if (is_new || is_behind)
             && let Some(meta) = self.meta.edit()

@@ -6,39 +6,47 @@ use heapless::Deque;
 use super::control::ShortId;
 use super::history::History;
 use crate::Now;
-use crate::limits::{HAVE_DELAY, SEEN_IDS};
+use crate::limits::{HAVE_DELAY, SEEN_FRAMES, SEEN_MESSAGES};
 use crate::record::codec::{CodecError, ReadRecord, Writer};
 
 pub(super) struct Received {
     /// What was opened: the peer's receipt.
     pub(super) history: History,
-    /// Ids of frames that were opened and of messages that were sent again, the oldest first. An id in it is a
-    /// duplicate, whatever frame brings it.
-    seen: Deque<ShortId, SEEN_IDS>,
+    /// First ids of messages, the oldest first. An id in it is a duplicate, whatever frame brings it.
+    messages: Deque<ShortId, SEEN_MESSAGES>,
+    /// Ids of other frames that were opened. Kept apart, for however many of them come, none may push out a message that
+    /// its sender can still send again.
+    frames: Deque<ShortId, SEEN_FRAMES>,
     /// Uptime by which a receipt has to go out; after a restart at once.
     have_due: Option<u64>,
 }
 
 impl Received {
     /// Bytes of the largest encoding in a record.
-    pub(super) const MAX_LEN: usize = History::MAX_LEN + 1 + 8 * SEEN_IDS + 1;
+    pub(super) const MAX_LEN: usize = History::MAX_LEN + 1 + 8 * SEEN_MESSAGES + 1 + 8 * SEEN_FRAMES + 1;
 
     pub(super) const fn new() -> Self {
-        Self { history: History::new(), seen: Deque::new(), have_due: None }
+        Self { history: History::new(), messages: Deque::new(), frames: Deque::new(), have_due: None }
     }
 
-    /// Whether a frame or message with this id came before.
+    /// Whether a frame with this id came before, or the message that had it first.
     pub(super) fn has_seen(&self, id: &ShortId) -> bool {
-        self.seen.iter().any(|seen| seen == id)
+        self.has_seen_message(id) || self.frames.iter().any(|seen| seen == id)
     }
 
-    /// Remembers an id; the oldest makes room.
-    pub(super) fn see(&mut self, id: ShortId) {
-        if self.seen.is_full() {
-            self.seen.pop_front();
-        }
-        // There is room: one was removed.
-        let _ = self.seen.push_back(id);
+    /// Whether the message that had this id first came before.
+    pub(super) fn has_seen_message(&self, id: &ShortId) -> bool {
+        self.messages.iter().any(|seen| seen == id)
+    }
+
+    /// Remembers a message by its first id; the oldest makes room.
+    pub(super) fn see_message(&mut self, id: ShortId) {
+        remember(&mut self.messages, id);
+    }
+
+    /// Remembers another frame that opened; the oldest makes room.
+    pub(super) fn see_frame(&mut self, id: ShortId) {
+        remember(&mut self.frames, id);
     }
 
     /// The peer is owed a receipt, at once or together with others.
@@ -59,16 +67,18 @@ impl Received {
 
     pub(super) fn write(&self, writer: &mut Writer<'_>) -> Result<(), CodecError> {
         self.history.write(writer)?;
-        writer.u8(u8::try_from(self.seen.len()).map_err(|_| CodecError)?)?;
-        self.seen.iter().try_for_each(|id| writer.bytes(id))?;
+        write_ids(&self.messages, writer)?;
+        write_ids(&self.frames, writer)?;
         writer.flag(self.have_due.is_some())
     }
 
     pub(super) fn read(reader: &mut Reader<'_>, now: Now) -> Result<Self, CodecError> {
-        let mut received = Self { history: History::read(reader)?, ..Self::new() };
-        for _ in 0..reader.u8()? {
-            received.seen.push_back(*reader.array()?).map_err(|_| CodecError)?;
-        }
+        let mut received = Self {
+            history: History::read(reader)?,
+            messages: read_ids(reader)?,
+            frames: read_ids(reader)?,
+            have_due: None,
+        };
         // It was owed before the restart, whose end nobody could foresee: at once.
         if reader.flag()? {
             received.owe(now, true);
@@ -76,3 +86,28 @@ impl Received {
         Ok(received)
     }
 }
+
+fn remember<const N: usize>(ids: &mut Deque<ShortId, N>, id: ShortId) {
+    if ids.is_full() {
+        ids.pop_front();
+    }
+    // There is room: one was removed.
+    let _ = ids.push_back(id);
+}
+
+fn write_ids<const N: usize>(ids: &Deque<ShortId, N>, writer: &mut Writer<'_>) -> Result<(), CodecError> {
+    writer.u8(u8::try_from(ids.len()).map_err(|_| CodecError)?)?;
+    ids.iter().try_for_each(|id| writer.bytes(id))
+}
+
+fn read_ids<const N: usize>(reader: &mut Reader<'_>) -> Result<Deque<ShortId, N>, CodecError> {
+    let mut ids = Deque::new();
+    for _ in 0..reader.u8()? {
+        ids.push_back(*reader.array()?).map_err(|_| CodecError)?;
+    }
+    Ok(ids)
+}
+
+#[cfg(test)]
+#[path = "received_tests.rs"]
+mod tests;

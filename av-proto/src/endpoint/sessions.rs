@@ -122,12 +122,15 @@ impl<A: Aead, const SKIP: usize> Sessions<A, SKIP> {
         [winner, loser].contains(&Some((false, generation)))
     }
 
-    /// The greatest number of receiving chains of one mode-1 session from which a message opened.
-    pub(super) fn psk_chains(&self) -> u8 {
-        let winner = self.winner.as_ref().map(|session| (session.mode(), session.receiving_chains()));
-        let loser = self.loser.as_ref().map(|session| (session.mode(), session.receiving_chains()));
-        let used = [winner, loser].into_iter().flatten().filter(|(mode, _)| *mode == 1);
-        used.map(|(_, chains)| chains).max().unwrap_or(0)
+    /// The sessions made with the invite's psk: whether this side initiated, and from how many receiving chains a
+    /// message opened.
+    pub(super) fn with_psk(&self) -> impl Iterator<Item = (bool, u8)> {
+        let winner = &self.winner;
+        let winner = winner.as_ref().map(|it| (it.mode(), it.is_initiator(), it.receiving_chains()));
+        let loser = &self.loser;
+        let loser = loser.as_ref().map(|it| (it.mode(), it.is_initiator(), it.receiving_chains()));
+        let used = winner.into_iter().chain(loser).filter(|(mode, ..)| *mode == 1);
+        used.map(|(_, is_initiator, chains)| (is_initiator, chains))
     }
 
     pub(super) fn write(&self, writer: &mut Writer<'_>) -> Result<(), CodecError> {

@@ -10,7 +10,7 @@ use super::Identity;
 use super::kem_prekey::KemPrekeys;
 use crate::Now;
 use crate::crypto::{AgreementSecret, CryptoError, KemSecret};
-use crate::limits::{PREKEY_RECKONING, PREKEY_ROTATION};
+use crate::limits::{PREKEY_IDS_PASSED_OVER, PREKEY_RECKONING, PREKEY_ROTATION};
 use crate::record::codec::{CodecError, ReadRecord, Writer};
 
 /// One signed prekey, the one before it, and up to `ONE_TIME` one-time prekeys; with a KEM, the same of its keys. Ids
@@ -24,6 +24,16 @@ pub struct Prekeys<const ONE_TIME: usize> {
     /// The greatest id that the relay has confirmed.
     published: u32,
     age: Age,
+    renewal: Renewal,
+}
+
+/// Whether all published prekeys are to be replaced. Not stored: storage goes back between two runs, and one run
+/// believes once that it did.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Renewal {
+    NotAsked,
+    Due,
+    Done,
 }
 
 /// How long the current signed prekey has been in use, by this device's own reckoning: what it was running, and by its
@@ -121,8 +131,8 @@ impl<const ONE_TIME: usize> Prekeys<ONE_TIME> {
         let has_kem = suites.has_kem() && kem.add(rng, KemPrekeyKind::LastResort, 3, 1, created_at);
         // These go to the relay with the enrollment.
         let published = if has_kem { 3 } else { 2 };
-        let age = Age::new(created_at);
-        Self { current, previous: None, one_time, kem, next_id: published + 1, published, age }
+        let (age, renewal) = (Age::new(created_at), Renewal::NotAsked);
+        Self { current, previous: None, one_time, kem, next_id: published + 1, published, age, renewal }
     }
 
     /// The current signed prekey, the one-time prekey with the least id and the current last-resort KEM prekey, signed.
@@ -210,8 +220,8 @@ impl<const ONE_TIME: usize> Prekeys<ONE_TIME> {
         is_added
     }
 
-    /// Does what time and use have made due: rotates the signed prekey weekly, and fills the free places for one-time
-    /// prekeys. Whether anything changed that has to be stored.
+    /// Does what time and use have made due: rotates the signed prekey weekly, or now if all are to be replaced, and
+    /// fills the free places for one-time prekeys. Whether anything changed that has to be stored.
     ///
     /// # Errors
     /// [`CryptoError`], which no prekey causes.
@@ -222,6 +232,14 @@ impl<const ONE_TIME: usize> Prekeys<ONE_TIME> {
         identity: &Identity,
     ) -> Result<bool, CryptoError> {
         let mut changed = self.age.reckon(now);
+        if self.renewal == Renewal::Due {
+            self.renewal = Renewal::Done;
+            self.publish_anew();
+            // By chance, or a second time back to the same copy would give other keys the same ids.
+            let passed_over = PREKEY_IDS_PASSED_OVER | (rng.next_u32() % PREKEY_IDS_PASSED_OVER);
+            self.next_id = self.next_id.checked_add(passed_over).unwrap_or(self.next_id);
+            self.age.stored = PREKEY_ROTATION;
+        }
         if self.age.stored >= PREKEY_ROTATION && self.rotate(rng, now.wall) {
             self.age = Age { stored: 0, wall: now.wall, uptime: Some(now.uptime) };
             changed = true;
@@ -233,6 +251,15 @@ impl<const ONE_TIME: usize> Prekeys<ONE_TIME> {
             changed = true;
         }
         Ok(changed)
+    }
+
+    /// This device's storage went back, or the relay's: prekeys may be published, and ids in use, that it knows nothing
+    /// of. [`Self::maintain`] replaces them all, under ids above those; once between two starts, for it is the relay that
+    /// says so.
+    pub fn replace_all(&mut self) {
+        if self.renewal == Renewal::NotAsked {
+            self.renewal = Renewal::Due;
+        }
     }
 
     /// The relay forgot what was published: one-time prekeys that it may have handed out already are given up, and
@@ -350,6 +377,7 @@ impl<const ONE_TIME: usize> Prekeys<ONE_TIME> {
         if published >= next_id || !is_given_out {
             return Err(CodecError);
         }
-        Ok(Self { current, previous, one_time, kem, next_id, published, age })
+        let renewal = Renewal::NotAsked;
+        Ok(Self { current, previous, one_time, kem, next_id, published, age, renewal })
     }
 }

@@ -46,6 +46,12 @@ impl PostOffice {
             prekeys.retain(|known| !is_signed(known));
         }
         prekeys.retain(|known| known.record != prekey.record);
+        // A device whose store went back replaces what it published: the oldest makes room.
+        if prekeys.is_full()
+            && let Some(oldest) = prekeys.iter().position(|known| !is_signed(known))
+        {
+            prekeys.remove(oldest);
+        }
         prekeys.push(*prekey).map_err(|_| Undeliverable)
     }
 

@@ -16,16 +16,17 @@ const SET_HIGH: &str = "UPDATE av.devices SET one_time_high = greatest(one_time_
      WHERE tenant_id = $1 AND device_id = $2";
 const INSERT: &str = "INSERT INTO av.prekeys (tenant_id, device_id, kind, prekey_id, record, signature)
      VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING";
-const DELETE_OLDER: &str = "DELETE FROM av.prekeys
-     WHERE tenant_id = $1 AND device_id = $2 AND kind = $3 AND prekey_id < $4";
+/// Whatever its id: a device whose storage went back begins again with lower ones.
+const DELETE_REPLACED: &str = "DELETE FROM av.prekeys
+     WHERE tenant_id = $1 AND device_id = $2 AND kind = $3";
 /// What was made under a signed prekey before the last one is wiped at the device by now, or soon: its ids are below
 /// the last one's.
 const DELETE_ONE_TIME_OF_OLDER: &str = "DELETE FROM av.prekeys
      WHERE tenant_id = $1 AND device_id = $2 AND kind IN (3, 4) AND handed_to IS NULL AND prekey_id < (
          SELECT max(last.prekey_id) FROM av.prekeys last
          WHERE last.tenant_id = $1 AND last.device_id = $2 AND last.kind = 1 AND last.prekey_id < $3)";
-const NEWEST: &str = "SELECT record, signature FROM av.prekeys
-     WHERE tenant_id = $1 AND device_id = $2 AND kind = $3 ORDER BY prekey_id DESC LIMIT 1";
+const CURRENT: &str = "SELECT record, signature FROM av.prekeys
+     WHERE tenant_id = $1 AND device_id = $2 AND kind = $3";
 /// A key of this kind that went to this requester within the hour stands in the way of another.
 const HAND_OUT: &str = "UPDATE av.prekeys SET handed_to = $3, handed_at = now()
      WHERE tenant_id = $1 AND device_id = $2 AND kind = $4 AND prekey_id = (
@@ -99,7 +100,7 @@ impl TenantTx {
         Ok(row.map(|row| row.try_get(0)).transpose()?)
     }
 
-    /// Stores prekeys: a signed or last-resort one takes the place of older ones, one-time ones count from `high` on.
+    /// Stores prekeys: a signed or last-resort one takes the place of the one before, one-time ones count from `high` on.
     /// Call it under [`lock_prekeys`](Self::lock_prekeys).
     pub(crate) async fn store_prekeys(
         &self,
@@ -117,7 +118,7 @@ impl TenantTx {
                     if *kind == StoredKind::Signed {
                         self.execute(DELETE_ONE_TIME_OF_OLDER, &[&tenant, &device_bytes, &prekey_id]).await?;
                     }
-                    self.execute(DELETE_OLDER, &[&tenant, &device_bytes, &number, &prekey_id]).await?;
+                    self.execute(DELETE_REPLACED, &[&tenant, &device_bytes, &number]).await?;
                 }
                 StoredKind::OneTime | StoredKind::OneTimeKem if prekey_id <= high => continue,
                 StoredKind::OneTime | StoredKind::OneTimeKem => new_high = new_high.max(prekey_id),
@@ -142,7 +143,7 @@ impl TenantTx {
 
     /// The device's signed prekey.
     pub(crate) async fn signed_prekey(&self, device: &DeviceId) -> Result<Option<SignedPrekey>, StoreError> {
-        let row = self.newest(device, StoredKind::Signed).await?;
+        let row = self.current(device, StoredKind::Signed).await?;
         row.map(|row| prekey(&row)).transpose()
     }
 
@@ -151,13 +152,13 @@ impl TenantTx {
         &self,
         device: &DeviceId,
     ) -> Result<Option<FoundKemPrekey>, StoreError> {
-        let row = self.newest(device, StoredKind::LastResortKem).await?;
+        let row = self.current(device, StoredKind::LastResortKem).await?;
         row.map(|row| kem_prekey(&row)).transpose()
     }
 
-    async fn newest(&self, device: &DeviceId, kind: StoredKind) -> Result<Option<Row>, StoreError> {
+    async fn current(&self, device: &DeviceId, kind: StoredKind) -> Result<Option<Row>, StoreError> {
         let kind = kind as i16;
-        self.query_opt(NEWEST, &[&self.tenant_bytes(), &device.as_bytes().as_slice(), &kind]).await
+        self.query_opt(CURRENT, &[&self.tenant_bytes(), &device.as_bytes().as_slice(), &kind]).await
     }
 
     /// Hands out a one-time prekey, if there is one and the requester had none within the hour. Call it under

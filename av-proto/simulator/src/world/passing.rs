@@ -2,7 +2,7 @@
 
 use av_proto::wire::decode;
 use av_proto::wire::frame::{ToDevice, ToRelay};
-use av_proto::{ConnectionError, Event};
+use av_proto::{ConnectionError, Event, RecordKind};
 
 use super::{STORM, World};
 use crate::device::{Did, StoreMood};
@@ -107,8 +107,7 @@ impl World {
 
     /// Whatever is acknowledged, the application has, or it was rejected.
     fn check_acknowledged(&mut self, index: usize, sequence: u64) -> Result<(), Violation> {
-        let device = self.device(index)?;
-        let is_exempt = device.rolled_back || self.deceived.get(index).copied().unwrap_or(false);
+        let is_exempt = self.may_miss_entries(index);
         let Some(id) = self.devices.get(index).and_then(|device| device.id) else { return Ok(()) };
         for entry in self.relay.unacknowledged(&id).filter(|entry| entry.sequence <= sequence) {
             let Content::Message { header_blob, genuine: true, .. } = &entry.content else { continue };
@@ -118,9 +117,18 @@ impl World {
             if let Some(number) = owed.filter(|_| !is_exempt) {
                 return Err(Violation::new(format!("message {number} was acknowledged and is not stored")));
             }
-            self.over.insert(nonce.to_vec());
+            // A device that was lied to about a sequence acknowledges what it never saw.
+            if !is_exempt {
+                self.over.insert(nonce.to_vec());
+            }
         }
         Ok(())
+    }
+
+    /// Whether a device acknowledged what it does not know of: its store went back, or the relay lied about a sequence.
+    fn may_miss_entries(&self, index: usize) -> bool {
+        let is_old = self.devices.get(index).is_some_and(|device| device.rolled_back);
+        is_old || self.deceived.get(index).copied().unwrap_or(false)
     }
 
     /// Drains a device whose store works.
@@ -251,7 +259,12 @@ impl World {
             return Ok(());
         }
         let after = self.device(index)?.records();
-        let is_kept = |key: &[u8; 3]| key.first() != Some(&(av_proto::RecordKind::Meta as u8));
+        // An entry shows a gap in the inbox whatever is in it, and the prekeys are replaced on that.
+        let may_miss_entries = self.may_miss_entries(index);
+        let is_kept = |key: &[u8; 3]| {
+            let is = |kind: RecordKind| key.first() == Some(&(kind as u8));
+            !is(RecordKind::Meta) && !(is(RecordKind::Prekeys) && may_miss_entries)
+        };
         let differs = before
             .iter()
             .chain(&after)

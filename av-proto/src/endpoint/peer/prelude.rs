@@ -37,11 +37,7 @@ impl<A: Aead, const SKIP: usize> Peer<A, SKIP> {
         if jump == 0 || jump > MAX_GENERATION_JUMP {
             return Err(RatchetError::Unopened);
         }
-        let psk = match prelude.mode {
-            0 if self.psk.is_none() || self.psk_chains > 0 => None,
-            1 => Some(self.psk.as_ref().ok_or(RatchetError::Unopened)?),
-            _ => return Err(RatchetError::Unopened),
-        };
+        let psk = self.psk.to_respond(prelude.mode)?;
         if !self.preludes.take(context.now) {
             return Err(RatchetError::Unopened);
         }

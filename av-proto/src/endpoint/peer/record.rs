@@ -5,6 +5,7 @@ use av_wire::layout::Reader;
 use av_wire::limits::MAX_OWNERS;
 
 use super::Peer;
+use super::psk::InvitePsk;
 use crate::Now;
 use crate::crypto::Aead;
 use crate::endpoint::peer_head::PeerHead;
@@ -12,7 +13,6 @@ use crate::endpoint::received::Received;
 use crate::endpoint::sessions::Sessions;
 use crate::endpoint::slot::Slot;
 use crate::enroll::Certification;
-use crate::keys::Secret;
 use crate::record::codec::{CodecError, ReadRecord, Writer};
 
 impl<A: Aead, const SKIP: usize> Peer<A, SKIP> {
@@ -20,11 +20,10 @@ impl<A: Aead, const SKIP: usize> Peer<A, SKIP> {
         + Certification::MAX_LEN
         + 1
         + (MAX_OWNERS + 1) * DeviceId::LEN
-        + 33
-        + 1
+        + InvitePsk::MAX_LEN
         + 4
         + 4
-        + 4
+        + 8
         + 1
         + 1
         + 65
@@ -48,12 +47,10 @@ impl<A: Aead, const SKIP: usize> Peer<A, SKIP> {
         self.certification.write(writer)?;
         writer.u8(u8::try_from(self.suspended_by.len()).map_err(|_| CodecError)?)?;
         self.suspended_by.iter().try_for_each(|owner| writer.bytes(owner.as_bytes()))?;
-        writer.flag(self.psk.is_some())?;
-        self.psk.as_ref().map_or(Ok(()), |psk| writer.secret(psk.expose()))?;
-        writer.u8(self.psk_chains)?;
+        self.psk.write(writer)?;
         writer.u32(self.accepted_generation)?;
         writer.u32(self.sent_generation)?;
-        writer.u32(self.newest_prekey)?;
+        writer.u64(self.newest_prekey)?;
         writer.flag(self.knows_us)?;
         writer.flag(self.was_confirmed)?;
         writer.flag(self.enrollment.is_some())?;
@@ -93,11 +90,10 @@ impl<A: Aead, const SKIP: usize> Peer<A, SKIP> {
         for _ in 0..reader.u8()? {
             peer.suspended_by.push(DeviceId(*reader.array()?)).map_err(|_| CodecError)?;
         }
-        peer.psk = if reader.flag()? { Some(Secret::new(*reader.array()?)) } else { None };
-        peer.psk_chains = reader.u8()?;
+        peer.psk = InvitePsk::read(reader)?;
         peer.accepted_generation = reader.u32()?;
         peer.sent_generation = reader.u32()?;
-        peer.newest_prekey = reader.u32()?;
+        peer.newest_prekey = reader.u64()?;
         peer.knows_us = reader.flag()?;
         peer.was_confirmed = reader.flag()?;
         peer.diverged = diverged;

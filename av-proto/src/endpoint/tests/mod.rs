@@ -16,6 +16,7 @@ mod prekeys;
 mod receipts;
 mod records;
 mod resync;
+mod rolled_back;
 mod secrets;
 mod sessions;
 mod sizes;

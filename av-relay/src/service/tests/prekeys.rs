@@ -52,7 +52,7 @@ async fn the_enrollments_one_time_prekey_is_the_approving_owners() {
 }
 
 #[tokio::test]
-async fn the_newest_signed_prekey_counts() {
+async fn the_signed_prekey_that_was_published_last_counts() {
     let (_cluster, relay) = relay().await;
     let tenant = Tenant::founded(&relay).await;
     let agent = tenant.active(Role::Agent).await;
@@ -61,9 +61,10 @@ async fn the_newest_signed_prekey_counts() {
     let newer = agent.prekey(PrekeyKind::Signed, 9);
     relay.publish_prekeys(&tenant.actor(&agent), &[newer], &[]).await.unwrap();
     assert_eq!(current().await, newer);
-    let older = agent.prekey(PrekeyKind::Signed, 8);
-    relay.publish_prekeys(&tenant.actor(&agent), &[older], &[]).await.unwrap();
-    assert_eq!(current().await, newer);
+    // Its storage went back: the id is lower, and the secret of the other is gone.
+    let lower = agent.prekey(PrekeyKind::Signed, 8);
+    relay.publish_prekeys(&tenant.actor(&agent), &[lower], &[]).await.unwrap();
+    assert_eq!(current().await, lower);
 }
 
 /// A device wipes the one-time prekeys of a signed prekey when it replaces the one after that.
