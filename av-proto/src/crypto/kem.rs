@@ -1,4 +1,4 @@
-//! ML-KEM-768 (FIPS 203). Without feature `pq` nobody holds a key and no suite asks for one.
+//! ML-KEM-768 (FIPS 203; `PROTOCOL.md` section 1). Without feature `pq` nobody holds a key and no suite asks for one.
 
 pub use av_wire::bundle::{KEM_CIPHERTEXT, KEM_KEY};
 use rand_core::CryptoRng;
@@ -36,7 +36,7 @@ mod with {
             bytes.try_into().ok().map(Self)
         }
 
-        /// Its bytes.
+        /// Its 1,088 bytes.
         pub const fn as_bytes(&self) -> &[u8] {
             &self.0
         }
@@ -63,12 +63,12 @@ mod with {
             self.seed.expose()
         }
 
-        /// The encapsulation key.
+        /// The encapsulation key, 1,184 bytes; costs a key generation.
         pub fn public(&self) -> [u8; KEM_KEY] {
             self.expand().encapsulation_key().to_bytes().into()
         }
 
-        /// The secret in a ciphertext; for one that was made for another key, a value that nobody else knows.
+        /// The 32-byte secret in a ciphertext; for one that was made for another key, a value that nobody else knows.
         pub fn decapsulate(&self, ciphertext: &KemCiphertext) -> Secret<32> {
             #[cfg(test)]
             super::tests::count_decapsulation();
@@ -86,7 +86,7 @@ mod with {
         }
     }
 
-    /// A fresh secret, and the ciphertext by which the holder of `key` learns it.
+    /// A fresh 32-byte secret, and the ciphertext by which the holder of `key` learns it.
     ///
     /// # Errors
     /// [`CryptoError`] for a key that fails FIPS 203's modulus check.

@@ -1,4 +1,4 @@
-//! What can go wrong at the endpoint, by who has to act.
+//! What can go wrong at the endpoint, by who has to act (`PROTOCOL.md` sections 8 and 9).
 
 use core::fmt;
 

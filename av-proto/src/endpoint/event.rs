@@ -1,4 +1,5 @@
-//! What the endpoint tells the application beside messages. Small and owned, so that they can be queued.
+//! What the endpoint tells the application beside messages. Small and owned, so that they can be queued (`PROTOCOL.md`
+//! section 8).
 
 use av_wire::statement::Verdict;
 use av_wire::{DeviceId, Fingerprint, LookupHash, RefusalCode, RejectCode, Role};

@@ -1,4 +1,5 @@
-//! What the endpoint asks for. Persist and Deliver are questions: what depends on the answer waits for it.
+//! What the endpoint asks for. Persist and Deliver are questions: what depends on the answer waits for it
+//! (`PROTOCOL.md` section 8).
 
 use core::fmt;
 

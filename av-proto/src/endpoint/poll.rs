@@ -1,5 +1,5 @@
 //! Draining: outputs are derived from state, in a fixed order, so that persisting comes before speaking by
-//! construction and a lost connection loses nothing.
+//! construction and a lost connection loses nothing (`PROTOCOL.md` section 8).
 
 use core::slice::from_mut;
 

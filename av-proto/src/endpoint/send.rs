@@ -1,4 +1,4 @@
-//! Sending, and what the application says of what it received.
+//! Sending, and what the application says of what it received (`PROTOCOL.md` section 8).
 
 use av_wire::frame::ToRelay;
 use av_wire::limits::DELIVER_OVERHEAD;

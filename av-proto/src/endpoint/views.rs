@@ -40,7 +40,7 @@ where
         }
     }
 
-    /// This device's public identity, once there is one.
+    /// This device's public identity, 74 bytes, once there is one (`PROTOCOL.md` section 2).
     pub fn public(&self) -> Option<&DevicePublic> {
         self.device.get().map(|device| device.identity.public())
     }
@@ -66,7 +66,7 @@ where
         self.device.get().map(|device| device.name.as_str())
     }
 
-    /// The tenant of an active device.
+    /// The tenant of an active device, 16 bytes (`PROTOCOL.md` section 4.4).
     pub fn tenant_id(&self) -> Option<TenantId> {
         self.membership().map(|membership| *membership.tenant_id())
     }

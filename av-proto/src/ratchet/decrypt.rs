@@ -1,5 +1,5 @@
-//! Receiving: find the key that opens the header, derive the message key beside the state, verify the body, and
-//! only then change the state, by steps that cannot fail.
+//! Receiving (`PROTOCOL.md` section 7): find the key that opens the header, derive the message key beside the state,
+//! verify the body, and only then change the state, by steps that cannot fail.
 
 use super::handshake::Handshake;
 use super::header::{Header, SEALED};

@@ -1,4 +1,5 @@
-//! Sending: our step of the root chain when it is due, one step of the message chain, then the bytes.
+//! Sending (`PROTOCOL.md` section 7): our step of the root chain when it is due, one step of the message chain, then
+//! the bytes.
 
 use av_wire::chain::MAX_CERTS_BYTES;
 use av_wire::message::{MessageType, Prelude};

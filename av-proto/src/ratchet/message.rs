@@ -1,4 +1,5 @@
-//! The public layout of a message: type(1) ‖ suite(1) ‖ [u16 ‖ prelude] ‖ nonce ‖ sealed header ‖ sealed body.
+//! The public layout of a message (`PROTOCOL.md` section 7): type(1) ‖ suite(1) ‖ [u16 ‖ prelude] ‖ nonce ‖ sealed
+//! header ‖ sealed body.
 
 use av_wire::chain::MAX_CERTS_BYTES;
 use av_wire::layout::Reader;

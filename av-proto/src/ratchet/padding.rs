@@ -1,4 +1,4 @@
-//! Plaintext = kind(1) ‖ body ‖ 0x80 ‖ zeros to the next multiple of the sender's block.
+//! Plaintext = kind(1) ‖ body ‖ 0x80 ‖ zeros to the next multiple of the sender's block (`PROTOCOL.md` section 7).
 
 use crate::error::RatchetError;
 use crate::limits::MAX_PADDING_BLOCK;

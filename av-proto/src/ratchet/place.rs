@@ -1,4 +1,5 @@
-//! Where a message stands in its session: what sender and receiver both know of it, and a receipt names.
+//! Where a message stands in its session: what sender and receiver both know of it, and a receipt names (`PROTOCOL.md`
+//! section 8).
 
 /// A message's place, 24 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

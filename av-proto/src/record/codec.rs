@@ -1,4 +1,4 @@
-//! The fixed layouts of records: the writing side of [`av_wire::layout::Reader`].
+//! The fixed layouts of records: the writing side of [`av_wire::layout::Reader`] (`PROTOCOL.md` section 8).
 
 use av_wire::layout::Reader;
 

@@ -1,5 +1,5 @@
-//! The seal of a record: version(1) ‖ nonce(24) ‖ XChaCha20-Poly1305 ciphertext ‖ tag(16), associated data
-//! "AV1 record" ‖ record key(3) ‖ version(1), so that a record opens in its own place only.
+//! The seal of a record: version(1) ‖ nonce(24) ‖ XChaCha20-Poly1305 ciphertext ‖ tag(16), associated data "AV1 record"
+//! ‖ record key(3) ‖ version(1), so that a record opens in its own place only (`PROTOCOL.md` section 8).
 
 use core::cmp::Ordering;
 
@@ -10,7 +10,7 @@ use super::RecordKey;
 use crate::crypto::{Aead, XChaCha20Poly1305};
 use crate::keys::Secret;
 
-/// The key under which a store's records are sealed, from a passphrase, a key file or a key slot.
+/// The 32-byte key under which a store's records are sealed, from a passphrase, a key file or a key slot.
 pub struct Seal {
     key: Secret<32>,
 }
@@ -68,7 +68,7 @@ impl Seal {
         Ok(sealed)
     }
 
-    /// Opens a sealed record into `out` and returns the bytes written.
+    /// Opens a sealed record into `out`, and returns the bytes written: [`Seal::OVERHEAD`] fewer.
     ///
     /// # Errors
     /// [`SealError`].

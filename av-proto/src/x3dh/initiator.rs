@@ -1,4 +1,4 @@
-//! Who begins.
+//! Who begins a session (`PROTOCOL.md` section 6).
 
 use av_wire::bundle::VerifiedBundle;
 use rand_core::CryptoRng;

@@ -1,4 +1,4 @@
-//! Who answers.
+//! Who answers a prelude (`PROTOCOL.md` section 6).
 
 use av_wire::message::Prelude;
 
@@ -13,7 +13,8 @@ use crate::ratchet::Session;
 /// then may generation, one-time key and psk be accounted for.
 ///
 /// # Errors
-/// [`X3dhError`]: a prelude that contradicts the parameters, itself or its peer's keys.
+/// [`X3dhError`]: a prelude that contradicts the parameters, itself or its peer's keys. It may have cost up to five
+/// agreements and a decapsulation by then, so gen and ration are looked at before.
 pub fn respond<A: Aead, const SKIP: usize>(
     parameters: &Parameters<'_>,
     prelude: &Prelude<'_>,

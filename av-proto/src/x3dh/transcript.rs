@@ -1,5 +1,5 @@
 //! `th`: all that both sides must agree on, hashed. It is the handshake's salt and every message's associated data,
-//! so a session exists only between two devices that saw the same values.
+//! so a session exists only between two devices that saw the same values (`PROTOCOL.md` section 6).
 
 use av_wire::hash::h256;
 use av_wire::{Fingerprint, Suite, TenantId, labels};
