@@ -20,6 +20,7 @@ pub(super) const FIRST_CALL: u32 = 0x8000_0000;
 const CALL_FRAME: usize = 64;
 
 /// A call that is not stored.
+#[cfg_attr(test, derive(Clone))]
 pub(super) struct Call {
     request: u32,
     about: CallAbout,

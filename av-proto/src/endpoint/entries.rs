@@ -139,7 +139,7 @@ where
     }
 
     /// Opens a message into the scratch buffer; on an error every record is as it was.
-    fn open(
+    pub(super) fn open(
         &mut self,
         now: Now,
         index: usize,

@@ -48,6 +48,7 @@ impl Channel<'_> {
 }
 
 /// The connection, if there is one.
+#[cfg_attr(test, derive(Clone))]
 pub(super) struct Link {
     pub(super) kind: LinkKind,
     /// What `Authenticate` signs: the challenge's nonce, or the Noise link's handshake hash; `None` before the

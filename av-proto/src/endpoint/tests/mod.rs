@@ -1,6 +1,7 @@
 //! Two endpoints and the post office: the main job, crashes at every output, and hostile frames.
 
 mod authority;
+mod corruption;
 mod crash;
 mod crowd;
 mod device;
@@ -232,6 +233,7 @@ impl World {
 
     fn receive(&mut self, side: Side, frame: &[u8]) -> Result<(), ConnectionError> {
         let device = self.device(side);
+        corruption::shoot(&mut device.endpoint, device.now, frame);
         device.endpoint.receive(device.now, &mut device.rng, frame)
     }
 }

@@ -12,28 +12,29 @@ use crate::ratchet::HeaderBlob;
 use crate::testing::{PostOffice, Side};
 
 /// Frames that a first flight with a KEM leaves room in.
-const LARGE: usize = 8_352;
+pub(super) const LARGE: usize = 8_352;
 
 /// An owner and an agent whose frames differ in size.
-struct Pair<const OWNER: usize, const AGENT: usize> {
-    office: PostOffice,
-    owner: Device<OWNER>,
-    agent: Device<AGENT>,
+pub(super) struct Pair<const OWNER: usize, const AGENT: usize> {
+    pub(super) office: PostOffice,
+    pub(super) owner: Device<OWNER>,
+    pub(super) agent: Device<AGENT>,
 }
 
 fn pass<const BODY: usize>(device: &mut Device<BODY>, office: &mut PostOffice) -> bool {
     let Some(frame) = office.fetch(device.side) else { return false };
+    super::corruption::shoot(&mut device.endpoint, NOW, &frame);
     assert_eq!(device.endpoint.receive(NOW, &mut device.rng, &frame), Ok(()));
     true
 }
 
-fn connect<const BODY: usize>(device: &mut Device<BODY>, office: &mut PostOffice) {
+pub(super) fn connect<const BODY: usize>(device: &mut Device<BODY>, office: &mut PostOffice) {
     office.connect(device.side, [9; 32]).expect("room");
     device.endpoint.connected(Channel::Plain).expect("loopback");
 }
 
 impl<const OWNER: usize, const AGENT: usize> Pair<OWNER, AGENT> {
-    fn settle(&mut self) {
+    pub(super) fn settle(&mut self) {
         loop {
             while self.owner.step(&mut self.office) != Step::Idle {}
             while self.agent.step(&mut self.office) != Step::Idle {}
@@ -44,7 +45,7 @@ impl<const OWNER: usize, const AGENT: usize> Pair<OWNER, AGENT> {
     }
 
     /// A tenant with an active agent, and both sessions confirmed.
-    fn talking() -> Self {
+    pub(super) fn talking() -> Self {
         let (owner, agent) = (Device::new(Side::Owner, 1), Device::new(Side::Agent, 2));
         let mut pair = Self { office: PostOffice::new(), owner, agent };
         let (owner, origin) = (&mut pair.owner, origin());

@@ -304,6 +304,7 @@ impl Tenant {
             self.members[index].answers.remove(0)
         };
         let Member { endpoint, rng, .. } = &mut self.members[index];
+        super::corruption::shoot(endpoint, NOW, &frame);
         let result = endpoint.receive(NOW, rng, &frame);
         if result == Err(ConnectionError::Redeliver) {
             self.drain(index);
