@@ -9,7 +9,6 @@ mod record;
 mod rejection;
 mod schedule;
 mod secrecy;
-mod vectors;
 
 use std::vec;
 use std::vec::Vec;

@@ -32,6 +32,7 @@ struct Message {
     from: Side,
     header_blob: Vec<u8>,
     ciphertext: Vec<u8>,
+    kind: u8,
     body: &'static [u8],
 }
 
@@ -39,7 +40,7 @@ use Act::{Forged, Receive, Replay, Send};
 use Side::{A, B};
 
 /// Every way to step: a chain, a gap in it, a late message of it, DH steps in both directions, a message of a past
-/// chain, an empty body, other blocks, and a lost message that stays lost.
+/// chain, a hello, other blocks, and a lost message that stays lost.
 const ACTS: &[Act] = &[
     Send(A, b"second", 32),
     Send(A, b"third", 32),
@@ -49,7 +50,7 @@ const ACTS: &[Act] = &[
     Replay(0),
     Receive(2),
     Send(A, b"after a step", 1),
-    Send(A, b"", 32),
+    Send(A, b"", 1),
     Send(A, b"lost", 32),
     Send(A, b"kept back", 32),
     Receive(4),
@@ -89,20 +90,23 @@ fn conversation<T: Aead>() -> Value {
                     A => (&mut initiator, &mut initiator_draws),
                     B => (&mut responder, &mut responder_draws),
                 };
-                let (header_blob, ciphertext, random) = send(session, draws, &initiator_id, body, block);
+                // What is empty is a hello.
+                let kind = if body.is_empty() { 2 } else { 1 };
+                let (header_blob, ciphertext, random) =
+                    send(session, draws, &initiator_id, kind, body, block);
                 acts.push(json!({
                     "act": "send", "from": if side == A { "A" } else { "B" }, "message": messages.len(),
-                    "kind": 1, "body": hex(body), "block": block, "random": random,
+                    "kind": kind, "body": hex(body), "block": block, "random": random,
                     "header_blob": hex(&header_blob), "ciphertext": hex(&ciphertext),
                 }));
-                messages.push(Message { from: side, header_blob, ciphertext, body });
+                messages.push(Message { from: side, header_blob, ciphertext, kind, body });
             }
             Receive(index) => {
-                let Message { from, header_blob, ciphertext, body } = &messages[index];
+                let Message { from, header_blob, ciphertext, kind, body } = &messages[index];
                 let session = if *from == A { &mut responder } else { &mut initiator };
                 let mut out = [0; 2_048];
-                let len = session.decrypt(header_blob, ciphertext, &mut out).expect("opens").len;
-                assert_eq!(&out[..len], *body);
+                let opened = session.decrypt(header_blob, ciphertext, &mut out).expect("opens");
+                assert_eq!((opened.kind, &out[..opened.len]), (*kind, *body));
                 acts.push(json!({ "act": "receive", "message": index }));
             }
             Replay(index) | Forged(index) => {
@@ -129,11 +133,12 @@ fn send<T: Aead>(
     session: &mut Session<T, 16>,
     draws: &mut Draws,
     initiator_id: &[u8],
+    kind: u8,
     body: &[u8],
     block: usize,
 ) -> (Vec<u8>, Vec<u8>, Vec<String>) {
     let mut out = vec![0; 4_096];
-    let sealed = session.encrypt(draws, initiator_id, 1, body, block, &mut out).expect("encrypts");
+    let sealed = session.encrypt(draws, initiator_id, kind, body, block, &mut out).expect("encrypts");
     let (header_blob, ciphertext) = out[..sealed.len].split_at(sealed.header_len);
     let random = draws.take().iter().map(|drawn| hex(drawn)).collect();
     (header_blob.to_vec(), ciphertext.to_vec(), random)
