@@ -56,22 +56,25 @@ where
             awaited.has_followers = true;
             return Ok(false);
         }
-        let is_first = !core::mem::replace(&mut link.has_entries, true);
         let has_gap = entry.previous > taken;
-        if (has_gap && !is_first) || !has_room {
+        if (has_gap && link.has_entries) || !has_room {
             // A gap, or more than the receive window: the next connection begins at the last acknowledgement.
             return Err(ConnectionError::Violation);
-        }
-        if has_gap {
-            self.notify(Event::InboxGap { taken, previous: entry.previous });
-            if let Some(prekeys) = self.prekeys.get_mut() {
-                prekeys.replace_all();
-            }
         }
         Ok(true)
     }
 
     pub(super) fn take_entry(&mut self, entry: Entry) {
+        let taken = self.taken();
+        if entry.previous > taken {
+            self.notify(Event::InboxGap { taken, previous: entry.previous });
+            if let Some(prekeys) = self.prekeys.get_mut() {
+                prekeys.replace_all();
+            }
+        }
+        if let Some(link) = self.link.get_mut() {
+            link.has_entries = true;
+        }
         if let Some(meta) = self.meta.edit() {
             meta.taken = entry.sequence;
         }

@@ -38,6 +38,8 @@ pub(super) enum Fate {
     Opened,
     /// It was not, and a message sent after it was, or its session is not held.
     Missing,
+    /// Its chain is older than those that are accounted for: it may have been opened.
+    Forgotten,
     /// Nothing sent after it was opened either: it may be under way.
     UnderWay,
 }
@@ -135,6 +137,9 @@ impl SessionHistory {
             Some(known) if known.opened.is_overtaken(place.number) => Fate::Missing,
             Some(known) if known.chain < newest => Fate::Missing,
             Some(_) => Fate::UnderWay,
+            None if self.chains.is_full() && self.chains.iter().all(|known| place.chain < known.chain) => {
+                Fate::Forgotten
+            }
             None if place.chain <= newest => Fate::Missing,
             None => Fate::UnderWay,
         }

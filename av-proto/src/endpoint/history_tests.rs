@@ -69,13 +69,13 @@ fn the_window_ends_and_moves_on() {
 }
 
 #[test]
-fn four_chains_are_kept_and_what_is_older_is_missing() {
+fn four_chains_are_kept_and_what_is_older_is_forgotten() {
     let mut history = History::new();
     for chain in 1..=5 {
         history.note(&place(chain, 0));
     }
     history.note(&place(1, 1));
-    assert_eq!(history.fate(&place(1, 0)), Fate::Missing, "no longer listed");
+    assert_eq!(history.fate(&place(1, 0)), Fate::Forgotten, "no longer listed");
     assert_eq!(history.fate(&place(2, 0)), Fate::Opened);
     assert_eq!(history.fate(&place(2, 1)), Fate::Missing, "a later chain was opened");
     assert_eq!(history.fate(&place(5, 1)), Fate::UnderWay);

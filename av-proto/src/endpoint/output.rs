@@ -29,6 +29,7 @@ pub enum Output<'e> {
 #[must_use = "a batch that is not answered is asked again"]
 pub struct Persist<'e> {
     pub(super) records: &'e mut dyn Records,
+    pub(super) is_written: bool,
 }
 
 /// What [`Persist`] needs of an endpoint, whatever its capacities.
@@ -64,6 +65,7 @@ impl Persist<'_> {
                 StoreFailed
             })
         });
+        self.is_written = written.is_ok();
         match (written, error) {
             (Ok(()), _) => Ok(()),
             (Err(StoreFailed), Some(error)) => Err(PersistError::Store(error)),
@@ -71,9 +73,12 @@ impl Persist<'_> {
         }
     }
 
-    /// The whole batch is durable: what waited for it may go out.
+    /// The whole batch is durable: what waited for it may go out. A batch that [`Self::write`] has not given out whole is
+    /// asked again.
     pub fn stored(self) {
-        self.records.mark_stored();
+        if self.is_written {
+            self.records.mark_stored();
+        }
     }
 }
 

@@ -305,6 +305,12 @@ where
         Ok(())
     }
 
+    /// Whether a device that was approved has activated, or said something since.
+    fn has_shown_itself(&mut self, device_id: &DeviceId) -> bool {
+        let peer = self.peer_slot(device_id).and_then(|slot| slot.get());
+        peer.is_some_and(|peer| peer.standing != Standing::Approved)
+    }
+
     /// The relay refused the approval: there is no peer after all. The invite stays used.
     fn forget_peer(&mut self, device_id: &DeviceId) {
         while self.take_outbox(|entry| entry.about.recipient() == Some(*device_id)).is_some() {}

@@ -3,9 +3,9 @@
 
 use core::slice::from_mut;
 
-use av_wire::List;
 use av_wire::frame::{Rejected, ToRelay};
 use av_wire::limits::MAX_REJECTED;
+use av_wire::{DeviceId, List};
 use rand_core::CryptoRng;
 use zeroize::Zeroize;
 
@@ -49,7 +49,7 @@ where
     /// (5) the timer. While anything has to be stored, nothing else is given out.
     pub fn poll(&mut self, now: Now) -> Option<Output<'_>> {
         match self.next(now)? {
-            Next::Persist => Some(Output::Persist(Persist { records: self })),
+            Next::Persist => Some(Output::Persist(Persist { records: self, is_written: false })),
             Next::Event => self.next_event().map(Output::Event),
             Next::Timer(at) => {
                 self.timer = Some(at);
@@ -138,10 +138,20 @@ where
         }
         let waiting = self.outbox.iter().enumerate().filter_map(|(slot, entry)| Some((slot, entry.get()?)));
         let unsent = waiting.filter(|(_, entry)| !entry.transmitted && entry.is_unanswered());
+        let unsent =
+            unsent.filter(|(_, entry)| entry.about.recipient().is_none_or(|to| self.may_write_to(&to)));
         if let Some((slot, _)) = unsent.min_by_key(|(_, entry)| entry.id) {
             return Some(Next::Outbox(slot));
         }
         link.ping_due.then_some(Next::Ping)
+    }
+
+    /// Whether a message may go to this peer, also one that was sealed when it still might.
+    fn may_write_to(&self, peer: &DeviceId) -> bool {
+        let (Some(meta), Some(own)) = (self.meta.get(), self.membership()) else { return false };
+        let known = self.peers.iter().filter_map(Slot::get).find(|known| known.device_id == *peer);
+        known.is_some_and(|known| known.is_in(&meta.revoked))
+            && (own.approver() == Some(*peer) || meta.serials.missing(&meta.revoked).next().is_none())
     }
 
     /// The last entry before the first that the application still has to confirm.

@@ -27,17 +27,21 @@ where
             let Some(entry) = slot.get_mut().filter(|entry| entry.is_unreceipted_by(&from)) else { continue };
             let Some(sealing) = &entry.sealing else { continue };
             let is_late = entry.accepted.is_some_and(|at| now.uptime.saturating_sub(at) >= AGAIN_AFTER);
-            match receipt.fate(&sealing.place) {
+            let fate = receipt.fate(&sealing.place);
+            match fate {
                 Fate::Opened => {
                     let id = entry.id;
                     slot.clear();
                     self.settle(id, Settled::Delivered);
                 }
-                Fate::Missing if is_late && is_established => {
+                // What is forgotten is sent again while the peer still knows its id, before many more are taken.
+                Fate::Missing | Fate::Forgotten if is_established && (is_late || fate == Fate::Forgotten) => {
                     // What does not fit now stays, and is missed again.
                     let _ = self.send_again(rng, place);
                 }
-                Fate::Missing | Fate::UnderWay => entry.check = Wait::begin(now, CHECK_AFTER),
+                Fate::Missing | Fate::Forgotten | Fate::UnderWay => {
+                    entry.check = Wait::begin(now, CHECK_AFTER)
+                }
             }
         }
     }

@@ -4,8 +4,8 @@
 //! outbox. So only an input can be about a peer that is not, and such an input changes nothing before the peer was
 //! lent. A peer is sent home by forgetting it: its record is in the store as it is.
 
-use av_wire::DeviceId;
 use av_wire::layout::Reader;
+use av_wire::{DeviceId, Role};
 use zeroize::Zeroize;
 
 use super::Endpoint;
@@ -93,8 +93,10 @@ impl WorkingSet {
         self.known = self.known.checked_add(1).ok_or(RestoreError::TooMany)?;
         self.next_index = self.next_index.max(u32::from(index) + 1);
         let is_wanted = head.is_due || is_in(outbox, &device_id);
+        let is_owner = head.device.role == Role::Owner;
         let free = peers.iter().position(Slot::is_empty);
-        let place = free.or_else(|| is_wanted.then(|| least_recent(peers, outbox, now)).flatten());
+        let place =
+            free.or_else(|| (is_wanted || is_owner).then(|| least_recent(peers, outbox, now)).flatten());
         match place.and_then(|place| peers.get_mut(place)) {
             Some(slot) => {
                 Peer::fill(slot, mark, reader, now)?;
@@ -112,7 +114,8 @@ fn is_in<const BODY: usize>(outbox: &[Slot<OutboxEntry<BODY>>], peer: &DeviceId)
     outbox.iter().filter_map(Slot::get).any(|entry| entry.about.peer() == Some(*peer))
 }
 
-/// The slot of the peer that was used longest ago, of those that can be sent home.
+/// The slot of the peer that was used longest ago, of those that can be sent home. An owner goes last: what is sent to
+/// all owners, and the copies for them, go to those in memory.
 fn least_recent<A: Aead, const SKIP: usize, const BODY: usize>(
     peers: &[Slot<Peer<A, SKIP>>],
     outbox: &[Slot<OutboxEntry<BODY>>],
@@ -122,8 +125,10 @@ fn least_recent<A: Aead, const SKIP: usize, const BODY: usize>(
         let peer = slot.get().filter(|_| !slot.is_changed());
         peer.is_some_and(|peer| peer.is_idle(now) && !is_in(outbox, &peer.device_id))
     };
+    let is_owner =
+        |slot: &Slot<Peer<A, SKIP>>| slot.get().is_some_and(|peer| peer.device.role == Role::Owner);
     let idle = peers.iter().enumerate().filter(|(_, slot)| is_idle(slot));
-    idle.min_by_key(|(_, slot)| slot.used).map(|(place, _)| place)
+    idle.min_by_key(|(_, slot)| (is_owner(slot), slot.used)).map(|(place, _)| place)
 }
 
 impl<A, const PEERS: usize, const SKIP: usize, const OUTBOX: usize, const INBOX: usize, const BODY: usize>

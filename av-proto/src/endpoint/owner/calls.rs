@@ -112,6 +112,11 @@ where
                 Event::InviteFailed(lookup_hash, code)
             }
             (Some(CallAbout::ListPending), _) => Event::PendingListed,
+            // It has shown itself since, with the approved keys: the relay let it in, whatever it says of it now. To forget
+            // it would lose its generation, and what it sent could be played again.
+            (_, Some(OwnersCall::Approve(device))) if self.has_shown_itself(&device) => {
+                Event::Approved(device)
+            }
             (_, Some(OwnersCall::Approve(device))) => {
                 self.forget_peer(&device);
                 Event::ApprovalFailed(device, code)

@@ -1,9 +1,10 @@
 //! Who has a say in a tenant: several owners, lost laptops, the root, and a relay that keeps quiet.
 
+use av_wire::frame::ToDevice;
 use av_wire::statement::Verdict;
-use av_wire::{DeviceId, Role};
+use av_wire::{DeviceId, RefusalCode, Role};
 
-use super::tenant::Tenant;
+use super::tenant::{Member, Tenant};
 use super::{Event, NOW};
 use crate::endpoint::{SendError, Standing};
 use crate::limits::REVOKED;
@@ -253,4 +254,51 @@ fn replayed_forged_and_foreign_statements_change_nothing() {
     assert!(tenant.records(second) == before, "beside the inbox cursor nothing changed");
     assert_eq!(tenant.standing(second, agent), Some(Standing::Active));
     assert!(tenant.talks(second, agent, "still here"));
+}
+
+#[test]
+fn what_waits_for_a_suspended_peer_waits_until_it_is_resumed() {
+    let (mut tenant, [first, second, agent]) = two_owners();
+    let agent_id = tenant.id(agent);
+    let Member { endpoint, rng, .. } = &mut tenant.members[first];
+    endpoint.send(rng, &agent_id, b"the plan").expect("a peer");
+    tenant.state(first, agent, Verdict::Suspended);
+    let plan = (tenant.id(first), None, "the plan".to_string());
+    for restarts in [false, true] {
+        if restarts {
+            tenant.restart(first);
+        }
+        assert!(!tenant.members[agent].heard.contains(&plan), "it was sealed while the peer was in");
+    }
+    tenant.state(first, agent, Verdict::Resumed);
+    assert!(tenant.members[agent].heard.contains(&plan));
+    // The same while a statement is missing: who else is out?
+    let Member { endpoint, rng, .. } = &mut tenant.members[second];
+    endpoint.send(rng, &agent_id, b"mine").expect("a peer");
+    let mine = (tenant.id(second), None, "mine".to_string());
+    let first_id = tenant.id(first);
+    let meta = tenant.members[second].endpoint.meta.edit().expect("active");
+    let known = meta.serials.last(&first_id);
+    meta.serials.hear(&first_id, known + 1, &meta.revoked);
+    tenant.settle();
+    assert!(!tenant.members[agent].heard.contains(&mine));
+    tenant.state(first, agent, Verdict::Resumed);
+    assert!(tenant.members[agent].heard.contains(&mine));
+}
+
+#[test]
+fn a_relay_that_refuses_an_approval_late_makes_the_owner_forget_nobody() {
+    let mut tenant = Tenant::founded();
+    tenant.keeps_approvals_open = true;
+    let agent = tenant.enrolled(0, Role::Agent);
+    assert!(tenant.talks(agent, 0, "here I am"));
+    let request = tenant.open_approvals.remove(0);
+    let refusal = ToDevice::Error { request, code: RefusalCode::NotFound, retry_after: 0 };
+    let mut buffer = [0; 64];
+    let frame = av_wire::encode(&refusal, &mut buffer).expect("room");
+    let Member { endpoint, rng, .. } = &mut tenant.members[0];
+    assert_eq!(endpoint.receive(NOW, rng, frame), Ok(()));
+    tenant.settle();
+    assert_eq!(tenant.standing(0, agent), Some(Standing::Active));
+    assert!(tenant.talks(0, agent, "still here?") && tenant.talks(agent, 0, "yes"));
 }

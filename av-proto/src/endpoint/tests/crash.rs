@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use av_wire::frame::ToRelay;
 
-use super::{Phase, Role, Side, Step, World};
+use super::{Output, Phase, Role, Side, Step, World};
 use crate::limits::HAVE_DELAY;
 
 /// Runs the whole main job; the named device dies after its n-th output. Returns whether it lived to the end.
@@ -119,4 +119,22 @@ fn a_store_that_comes_back_from_a_backup_goes_on_where_the_relay_is() {
     world.settle();
     assert_eq!(world.agent.heard, ["acknowledged, and not in the backup", "after it"]);
     assert!(world.agent.events.iter().any(|event| matches!(event, crate::Event::InboxGap { .. })));
+}
+
+/// A driver's mistake: to say so of a batch that it has not asked for.
+#[test]
+fn a_batch_that_was_not_written_is_not_stored_whoever_says_so() {
+    let mut world = World::talking();
+    let agent = world.agent.id();
+    world.owner.send(&agent, "after the batch");
+    for _ in 0..3 {
+        let Some(Output::Persist(persist)) = world.owner.endpoint.poll(world.owner.now) else {
+            panic!("a batch")
+        };
+        persist.stored();
+    }
+    world.owner.crash();
+    world.connect(Side::Owner);
+    world.settle();
+    assert!(world.agent.heard.is_empty(), "it was never given out");
 }

@@ -1,6 +1,9 @@
 //! Messages stay with their sender until the peer says that it has them.
 
 use super::{Event, Side, World};
+use crate::endpoint::control::kind;
+use crate::endpoint::outbox::OutboxEntry;
+use crate::endpoint::slot::Slot;
 use crate::endpoint::{OutboxId, SendError};
 use crate::limits::{AGAIN_AFTER, CHECK_AFTER, HAVE_DELAY};
 
@@ -171,4 +174,28 @@ fn a_receipt_that_was_owed_over_a_restart_goes_out_at_once() {
     world.connect(Side::Agent);
     world.settle();
     assert_eq!(delivered(&mut world, Side::Owner).len(), 1);
+}
+
+/// A relay that holds receipts back makes their sender ask for them for days; that must not make room for the message.
+#[test]
+fn no_number_of_controls_makes_a_message_new() {
+    let mut world = receipted();
+    let agent = world.agent.id();
+    world.owner.send(&agent, "once");
+    world.settle();
+    assert_eq!(world.agent.heard, ["once"]);
+    world.agent.loses = true;
+    for _ in 0..70 {
+        let owner = &mut world.owner;
+        assert!(owner.endpoint.send_control(&mut owner.rng, &agent, kind::CHECK, &[]));
+        world.settle();
+    }
+    let owner = &mut world.owner;
+    let is_kept =
+        |slot: &Slot<OutboxEntry<_>>| slot.get().is_some_and(|entry| entry.is_unreceipted_by(&agent));
+    let place = owner.endpoint.outbox.iter().position(is_kept).expect("no receipt came");
+    owner.endpoint.send_again(&mut owner.rng, place).expect("room");
+    world.agent.confirms = false;
+    world.settle();
+    assert!(world.agent.tickets.is_empty(), "it is not offered a second time");
 }

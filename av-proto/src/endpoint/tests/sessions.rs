@@ -7,6 +7,7 @@ use av_wire::frame::{ToDevice, ToRelay};
 use super::{Device, NOW, World};
 use crate::endpoint::{EndpointError, Event};
 use crate::limits::MAX_PREKEY_AGE;
+use crate::ratchet::HeaderBlob;
 use crate::testing::Side;
 use crate::{Now, RecordKind};
 
@@ -124,4 +125,38 @@ fn sessions_begin_only_with_peers_that_are_in() {
     world.owner.endpoint.state(NOW, &agent, av_wire::statement::Verdict::Suspended).expect("an owner");
     assert_eq!(world.owner.endpoint.start_session(&agent, true), Err(EndpointError::Unknown));
     assert!(world.owner.store.keys().any(|key| key[0] == RecordKind::Peer as u8));
+}
+
+/// The mode of the first flight that a device has just sent.
+fn mode(device: &Device) -> Option<u8> {
+    device.sent.iter().rev().find_map(|frame| match av_wire::decode(frame) {
+        Ok(ToRelay::Send { header_blob, .. }) => HeaderBlob::parse(header_blob).ok()?.prelude.map(|p| p.mode),
+        _ => None,
+    })
+}
+
+/// The table of modes in PROTOCOL.md section 6, where one receiving chain of a mode-1 session is in use on both sides: the
+/// owner began it, and the agent may hold no psk any more once the owner's next message has come.
+#[test]
+fn who_was_answered_begins_without_the_psk_and_who_answered_with_it() {
+    for (side, expected) in [(Side::Owner, 0), (Side::Agent, 1)] {
+        let mut world = World::talking();
+        let (owner, agent) = (world.owner.id(), world.agent.id());
+        let peer = if side == Side::Owner { agent } else { owner };
+        let device = world.device(side);
+        device.sent.clear();
+        device.crash();
+        world.connect(side);
+        world.settle();
+        world.device(side).endpoint.start_session(&peer, false).expect("a known peer");
+        world.settle();
+        assert_eq!(mode(world.device(side)), Some(expected), "{side:?}");
+        world.owner.send(&agent, "to the agent");
+        world.agent.send(&owner, "to the owner");
+        world.settle();
+        assert_eq!(
+            (&world.agent.heard[..], &world.owner.heard[..]),
+            (&["to the agent".into()][..], &["to the owner".into()][..])
+        );
+    }
 }

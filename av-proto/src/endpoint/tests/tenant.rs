@@ -70,6 +70,9 @@ pub(super) struct Tenant {
     pub(super) chains: Chains,
     /// How often it was asked for one.
     pub(super) chains_asked: usize,
+    /// The relay lets devices in and does not tell who approved them; the calls that it left open.
+    pub(super) keeps_approvals_open: bool,
+    pub(super) open_approvals: Vec<u32>,
     /// Of the founder's randomness; the others' follow.
     seed: u8,
 }
@@ -97,6 +100,8 @@ impl Tenant {
             withholds: false,
             chains: Chains::Given,
             chains_asked: 0,
+            keeps_approvals_open: false,
+            open_approvals: Vec::new(),
             seed,
         };
         let laptop = tenant.member();

@@ -40,7 +40,11 @@ fn lent_peers_hear_and_say_what_peers_in_memory_do() {
 
 /// A peer that was never talked to.
 fn stranger(rng: &mut ChaCha20Rng) -> Peer<XChaCha20Poly1305, 16> {
-    let identity = Identity::generate(rng, Role::Agent, XChaCha20Poly1305::SUITE.alone(), 4_096);
+    stranger_of_role(rng, Role::Agent)
+}
+
+fn stranger_of_role(rng: &mut ChaCha20Rng, role: Role) -> Peer<XChaCha20Poly1305, 16> {
+    let identity = Identity::generate(rng, role, XChaCha20Poly1305::SUITE.alone(), 4_096);
     let device: DevicePublic = *identity.public();
     let by_root = Provenance { name: [0; 16], lineage: Lineage::new(), kept: None };
     let certification = Certification::new(by_root);
@@ -71,6 +75,28 @@ fn ten_thousand_peers_are_kept_and_the_right_one_is_found() {
     }
 }
 
+/// What goes to all owners, and the copies for them, must not depend on who was talked with last.
+#[test]
+fn owners_stay_in_memory_before_agents_do() {
+    let mut tenant = Tenant::<64>::new(AGENTS);
+    let mut rng = ChaCha20Rng::seed_from_u64(4);
+    let sibling = stranger_of_role(&mut rng, Role::Owner);
+    let id = sibling.device_id;
+    let vacancy = tenant.owner.endpoint.vacancy(NOW).expect("room");
+    tenant.owner.endpoint.add_peer(&vacancy, sibling);
+    for _ in 0..20 {
+        for _ in 0..16 {
+            let vacancy = tenant.owner.endpoint.vacancy(NOW).expect("room");
+            tenant.owner.endpoint.add_peer(&vacancy, stranger(&mut rng));
+        }
+        tenant.owner.drain();
+    }
+    for _ in 0..2 {
+        assert!(tenant.owner.endpoint.peers().any(|view| view.device_id == id));
+        tenant.owner.restart().expect("what was stored");
+    }
+}
+
 /// What the owner stores, opened, but for the counters.
 fn records<const PEERS: usize>(owner: &Node<PEERS>) -> BTreeMap<[u8; 3], Vec<u8>> {
     let open = |(key, sealed): (&[u8; 3], &Vec<u8>)| {
@@ -94,8 +120,8 @@ fn an_input_about_an_absent_peer_changes_nothing() {
     let verdict = av_wire::statement::Verdict::Revoked;
     assert_eq!(owner.endpoint.state(NOW, &absent, verdict), Err(EndpointError::NeedPeer(absent)));
     let frame = ToDevice::Deliver {
-        sequence: 1,
-        previous: 0,
+        sequence: 5,
+        previous: 4,
         sender: absent,
         header_blob: &[1; 90],
         ciphertext: &[2; 90],
@@ -111,6 +137,8 @@ fn an_input_about_an_absent_peer_changes_nothing() {
     assert!(owner.store == store);
     owner.receive_bytes(&frame);
     assert!(owner.events.contains(&Event::MessageRejected { from: absent, code: RejectCode::Unopened }));
+    let gaps = owner.events.iter().filter(|event| matches!(event, Event::InboxGap { .. })).count();
+    assert_eq!(gaps, 1, "told once, with the frame that was taken");
     assert!(records(owner) == before, "once lent, it is rejected as any other");
 }
 

@@ -120,7 +120,11 @@ impl Tenant {
                 (account.chain, account.approver) = (decoded.chain.to_vec(), Some(own));
                 let to = (0..self.members.len()).find(|to| self.id(*to) == device_id).expect("a member");
                 self.answer(to, &ToDevice::Granted { grant });
-                self.answer(index, &ToDevice::Done { request });
+                if self.keeps_approvals_open {
+                    self.open_approvals.push(request);
+                } else {
+                    self.answer(index, &ToDevice::Done { request });
+                }
             }
             ToRelay::PostStatement { request, statement } => {
                 let object = Unverified::decode(statement).expect("a signed object");
