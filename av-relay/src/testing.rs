@@ -2,6 +2,7 @@
 
 mod cluster;
 mod device;
+mod proxy;
 mod tenant;
 
 use std::future::Future;
@@ -9,6 +10,7 @@ use std::time::{Duration, Instant};
 
 pub(crate) use self::cluster::{TestCluster, binaries, scratch_folder, shared};
 pub(crate) use self::device::{TestDevice, random};
+pub(crate) use self::proxy::Proxy;
 pub(crate) use self::tenant::{ORIGIN, Tenant, certify_by_root, enroll, in_an_hour, relay, relay_on};
 
 /// Long enough for a machine that has other things to do.

@@ -161,6 +161,35 @@ fn bypasses() -> Vec<Bypass> {
             "ALTER TABLE av.messages DROP CONSTRAINT tell; DROP INDEX av.solo",
         ),
     ];
+    bypasses.extend([
+        bypass(
+            "GRANT SELECT ON av.messages_3 TO av_app",
+            "av_app may select partition av.messages_3",
+            "REVOKE SELECT ON av.messages_3 FROM av_app",
+        ),
+        bypass(
+            "ALTER TABLE av.messages_3 NO FORCE ROW LEVEL SECURITY",
+            "av.messages_3 does not force",
+            "ALTER TABLE av.messages_3 FORCE ROW LEVEL SECURITY",
+        ),
+        bypass(
+            "GRANT SELECT (ciphertext) ON av.messages TO av_janitor",
+            "av_janitor has other rights",
+            "REVOKE SELECT (ciphertext) ON av.messages FROM av_janitor",
+        ),
+        bypass(
+            "REVOKE DELETE ON av.message_receipts FROM av_janitor",
+            "av_janitor has other rights",
+            "GRANT DELETE ON av.message_receipts TO av_janitor",
+        ),
+        bypass("ALTER ROLE av_janitor BYPASSRLS", "has BYPASSRLS", "ALTER ROLE av_janitor NOBYPASSRLS"),
+        bypass("GRANT av_app TO av_janitor", "is a member of av_app", "REVOKE av_app FROM av_janitor"),
+        bypass(
+            "DROP POLICY only_expired ON av.messages",
+            "av.messages has other policies",
+            "CREATE POLICY only_expired ON av.messages AS RESTRICTIVE TO av_janitor USING (expires_at < now())",
+        ),
+    ]);
     for attribute in ["SUPERUSER", "BYPASSRLS", "CREATEROLE", "CREATEDB", "REPLICATION"] {
         let seen = match attribute {
             "SUPERUSER" => "is a superuser",

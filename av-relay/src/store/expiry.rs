@@ -68,3 +68,6 @@ impl Expiry {
         Ok(self.client.execute(&statement, &[&MAX_ROWS]).await?)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,8 +4,11 @@ use tokio_postgres::Client;
 
 use super::error::OpenError;
 
-/// Number, file name and text, in order.
-const MIGRATIONS: [(i32, &str, &str); 9] = [
+/// Number, file name and text.
+type Migration = (i32, &'static str, &'static str);
+
+/// In order.
+const MIGRATIONS: [Migration; 9] = [
     (1, "0001_tenancy.sql", include_str!("../../migrations/0001_tenancy.sql")),
     (2, "0002_enrollment.sql", include_str!("../../migrations/0002_enrollment.sql")),
     (3, "0003_messages.sql", include_str!("../../migrations/0003_messages.sql")),
@@ -35,20 +38,20 @@ const RECORD: &str = "INSERT INTO av_meta.schema_migrations (version) VALUES ($1
 /// Brings the schema up to date. `client` is connected as the owner role.
 pub(super) async fn migrate(client: &mut Client) -> Result<(), OpenError> {
     client.execute(LOCK, &[&ADVISORY_LOCK]).await?;
-    let result = apply_missing(client).await;
+    let result = apply_missing(client, &MIGRATIONS).await;
     // Also released with the connection, so its failure loses nothing.
     let _ = client.execute(UNLOCK, &[&ADVISORY_LOCK]).await;
     result
 }
 
-async fn apply_missing(client: &mut Client) -> Result<(), OpenError> {
+async fn apply_missing(client: &mut Client, migrations: &[Migration]) -> Result<(), OpenError> {
     client.batch_execute(PREPARE).await?;
     let found: i32 = client.query_one(NEWEST, &[]).await?.try_get(0)?;
-    let known = MIGRATIONS.iter().map(|(version, ..)| *version).max().unwrap_or(0);
+    let known = migrations.iter().map(|(version, ..)| *version).max().unwrap_or(0);
     if found > known {
         return Err(OpenError::NewerSchema { found, known });
     }
-    for (version, name, sql) in MIGRATIONS.iter().filter(|(version, ..)| *version > found) {
+    for (version, name, sql) in migrations.iter().filter(|(version, ..)| *version > found) {
         let failed = |source| OpenError::Migration { name, source };
         let transaction = client.transaction().await?;
         transaction.batch_execute(sql).await.map_err(failed)?;
@@ -58,3 +61,6 @@ async fn apply_missing(client: &mut Client) -> Result<(), OpenError> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -136,3 +136,6 @@ async fn run(store: Store, bus: Arc<Bus>, mut gatherer: Gatherer) {
         batch::commit(&store, &bus, jobs).await;
     }
 }
+
+#[cfg(test)]
+mod tests;

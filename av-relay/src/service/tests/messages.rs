@@ -186,3 +186,30 @@ async fn an_inbox_that_nobody_empties_fills_up() {
     // What was accepted stays accepted.
     tenant.send(&tenant.owner, &agent, b"the last").await.unwrap();
 }
+
+#[tokio::test]
+async fn pages_are_bounded_in_bytes_and_leave_nothing_out() {
+    let (_cluster, relay) = relay().await;
+    let tenant = Tenant::founded(&relay).await;
+    let agent = tenant.active(Role::Agent).await;
+    let text = |number: u8| vec![number; 12_000];
+    for number in 1..=8 {
+        tenant.send(&tenant.owner, &agent, &text(number)).await.unwrap();
+    }
+    // A small one behind those that the first page has no room for.
+    let other = tenant.approved(Role::Agent).await.0;
+    tenant.state(Verdict::Revoked, other.id(), 1).await.unwrap();
+    let (mut cursor, mut pages) = (0, Vec::new());
+    loop {
+        let page = relay.entries_after(&tenant.actor(&agent), cursor, 64).await.unwrap();
+        pages.push(page.entries.len());
+        for entry in &page.entries {
+            assert_eq!(entry.sequence, cursor + 1);
+            cursor = entry.sequence;
+        }
+        if !page.is_full {
+            break;
+        }
+    }
+    assert_eq!((cursor, pages), (9, vec![6, 3]));
+}
