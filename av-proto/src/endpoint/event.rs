@@ -184,7 +184,7 @@ pub enum RequestVerdict {
     },
     /// Another owner's device made the invite: approve there.
     InvitedElsewhere(DeviceId),
-    /// The invite expired by this device's clock, or is no longer open.
+    /// The invite expired by this device's clock, or is no longer open; or the device was revoked, which is final.
     NotOpen,
 }
 

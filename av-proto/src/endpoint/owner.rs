@@ -118,6 +118,11 @@ where
         let Some(index) = self.invites.iter().position(is_named) else {
             return;
         };
+        // Its keys are known to be another's now: no invite makes it a device again.
+        if self.is_out_below_us(&device.device_id()) {
+            self.notify_request(&device, None, RequestVerdict::NotOpen);
+            return;
+        }
         let Some(slot) = self.invites.get_mut(index) else {
             return;
         };
@@ -148,6 +153,12 @@ where
             }
             Claim::NotOpen => self.notify_request(&device, None, RequestVerdict::NotOpen),
         }
+    }
+
+    /// Whether a device that this owner certified would be out.
+    fn is_out_below_us(&self, device_id: &DeviceId) -> bool {
+        let own = self.device_id().zip(self.membership()).zip(self.meta.get());
+        own.is_some_and(|((own_id, own), meta)| own.is_out_below(&own_id, device_id, &meta.revoked))
     }
 
     fn notify_request(

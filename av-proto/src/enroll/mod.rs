@@ -113,6 +113,12 @@ impl Membership {
         self.chain().provenance(0).is_ok_and(|own| Certification::new(own).is_below(owner))
     }
 
+    /// Whether a device that this one, an owner, certified would be out.
+    pub(crate) fn is_out_below(&self, own_id: &DeviceId, device: &DeviceId, revoked: &Revoked) -> bool {
+        let Ok(own) = self.chain().provenance(0) else { return true };
+        revoked.is_out(device, &own.lineage) || revoked.is_out(device, core::slice::from_ref(own_id))
+    }
+
     /// Takes in a revocation of `owner` by `by` that keeps a certificate of this chain; whether the chain changed. By
     /// nobody but who stands above that owner here: with another's word in it the chain would be believed by none.
     #[inline(never)]

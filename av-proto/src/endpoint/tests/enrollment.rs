@@ -303,3 +303,16 @@ fn only_an_owner_invites_and_only_an_empty_endpoint_begins() {
         assert!(fresh.endpoint.found(NOW, &mut fresh.rng, &origin, None, name).is_err(), "{name:?}");
     }
 }
+
+#[test]
+fn a_revoked_device_is_no_device_again_whatever_invite_it_has() {
+    let mut world = World::founded();
+    let invite = world.invite(Role::Agent);
+    world.enroll(&invite, Role::Agent);
+    let agent = world.agent.id();
+    let meta = world.owner.endpoint.meta.edit().expect("active");
+    assert!(meta.revoked.add(&agent, &DeviceId::ROOT));
+    assert_eq!(world.verdict(), Some((agent, RequestVerdict::NotOpen)));
+    let owner = &mut world.owner;
+    assert_eq!(owner.endpoint.approve(NOW, &mut owner.rng, &agent), Err(ApproveError::NoSuchRequest));
+}

@@ -302,7 +302,8 @@ fn every_truncation_and_bit_flip_of_a_keys_chains_is_refused() {
     let tenant = Tenant::new();
     let takes = |bytes: &[u8]| Chain::new(bytes).verify(&tenant.id(), |_| false).is_ok();
     let takes_key = |bytes: &[u8]| Chain::new(bytes).verify_key(&tenant.id(), |_| false).is_ok();
-    let subjects: [(Vec<u8>, &dyn Fn(&[u8]) -> bool); 2] =
+    type Takes<'t> = &'t dyn Fn(&[u8]) -> bool;
+    let subjects: [(Vec<u8>, Takes<'_>); 2] =
         [(tenant.keyed_chain(), &takes), (tenant.key_chain(), &takes_key)];
     for (mut bytes, takes) in subjects {
         assert!((0..bytes.len()).all(|len| !takes(&bytes[..len])));
