@@ -49,10 +49,14 @@ pub fn key_pair(rng: &mut SecretRng) -> AgreementSecret {
 impl Devices {
     /// Two devices that speak these suites.
     pub fn new(suites: Suites) -> Self {
-        let mut rng = SecretRng::new(1);
-        let initiator = identity(&mut rng, Role::Owner, suites);
-        let responder = identity(&mut rng, Role::Agent, suites);
-        let prekeys = Prekeys::generate(&mut rng, suites, 0);
+        Self::with(&mut SecretRng::new(1), suites)
+    }
+
+    /// The same, of secrets from this generator.
+    pub fn with(rng: &mut SecretRng, suites: Suites) -> Self {
+        let initiator = identity(rng, Role::Owner, suites);
+        let responder = identity(rng, Role::Agent, suites);
+        let prekeys = Prekeys::generate(rng, suites, 0);
         for secret in [prekeys.signed_secret(1), prekeys.one_time_secret(2)] {
             declassify(secret.expect("made with the prekeys").public());
         }

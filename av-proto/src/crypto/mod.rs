@@ -4,7 +4,7 @@
 //! aead   XChaCha20-Poly1305, AES-256-GCM      kdf   HKDF-SHA-512, HMAC-SHA-512      mac   keyed BLAKE2b-256
 //! kem    ML-KEM-768 (feature `pq`)
 //! dh     X25519                               sign  Ed25519                          secret  bytes that are wiped
-//! drbg   randomness for one input
+//! drbg   randomness for one input                                                    scrub   the stack beneath
 //! ```
 
 mod aead;
@@ -13,6 +13,7 @@ mod drbg;
 mod kdf;
 mod kem;
 mod mac;
+mod scrub;
 mod secret;
 mod sign;
 
@@ -30,5 +31,6 @@ pub(crate) use kdf::{chain_hmac, derive_keys};
 pub(crate) use kem::decapsulations_on_this_thread;
 pub use kem::{KEM_CIPHERTEXT, KEM_KEY, KemCiphertext, KemSecret, encapsulate};
 pub use mac::{mac, verify_mac};
+pub use scrub::scrubbed;
 pub use secret::Secret;
 pub use sign::SigningSecret;

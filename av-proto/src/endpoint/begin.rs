@@ -11,7 +11,7 @@ use super::error::EndpointError;
 use super::meta::Meta;
 use super::{Endpoint, Phase};
 use crate::Now;
-use crate::crypto::Aead;
+use crate::crypto::{Aead, scrubbed};
 use crate::enroll::Requested;
 use crate::invite::{InviteText, NAME_MAX, is_plain};
 use crate::keys::{Identity, Prekeys};
@@ -47,6 +47,16 @@ where
     /// [`EndpointError::NotEmpty`], [`EndpointError::InvalidName`], or [`EndpointError::NotOwner`] for an owner's role in a
     /// build without feature `owner`.
     pub fn enroll(
+        &mut self,
+        now: Now,
+        rng: &mut dyn CryptoRng,
+        invite: &InviteText,
+        options: &EnrollOptions<'_>,
+    ) -> Result<(), EndpointError> {
+        scrubbed(|| self.begin_enrollment(now, rng, invite, options))
+    }
+
+    fn begin_enrollment(
         &mut self,
         now: Now,
         rng: &mut dyn CryptoRng,

@@ -80,7 +80,7 @@ use rand_core::CryptoRng;
 use zeroize::Zeroize;
 
 use crate::Now;
-use crate::crypto::Aead;
+use crate::crypto::{Aead, scrubbed};
 use crate::enroll::{Invite, Membership};
 use crate::keys::Prekeys;
 #[cfg(feature = "owner")]
@@ -280,6 +280,10 @@ where
 
     /// A [`Output::Timer`] came due: receipts, checks and the like go into the outbox.
     pub fn tick(&mut self, now: Now, rng: &mut dyn CryptoRng) {
+        scrubbed(|| self.do_due(now, rng))
+    }
+
+    fn do_due(&mut self, now: Now, rng: &mut dyn CryptoRng) {
         #[cfg(feature = "owner")]
         self.forget_told_serials(now);
         for slot in &mut self.peers {

@@ -7,6 +7,7 @@ use av_wire::{DeviceId, MessageId};
 use rand_core::CryptoRng;
 
 use super::event::Event;
+use crate::crypto::scrubbed;
 use crate::record::{RecordChange, Seal};
 
 /// The next thing to do. Drain until there is none.
@@ -59,12 +60,13 @@ impl Persist<'_> {
         mut put: impl FnMut(RecordChange<'_>) -> Result<(), E>,
     ) -> Result<(), PersistError<E>> {
         let mut error = None;
-        let written = self.records.write(seal, rng, &mut |change| {
+        let mut put = |change: RecordChange<'_>| {
             put(change).map_err(|store_error| {
                 error = Some(store_error);
                 StoreFailed
             })
-        });
+        };
+        let written = scrubbed(|| self.records.write(seal, rng, &mut put));
         self.is_written = written.is_ok();
         match (written, error) {
             (Ok(()), _) => Ok(()),

@@ -27,7 +27,7 @@ use super::peer::{Context, Peer};
 use super::slot::Slot;
 use super::working_set::Vacancy;
 use crate::Now;
-use crate::crypto::Aead;
+use crate::crypto::{Aead, scrubbed};
 use crate::enroll::{Certification, Claim, Invite, InviteState, VerifiedRequest, certify, write_grant};
 use crate::invite::InviteText;
 use crate::keys::Secret;
@@ -57,6 +57,16 @@ where
     /// [`EndpointError::Full`] while all invites are open, [`EndpointError::NotOwner`],
     /// [`EndpointError::NotActive`].
     pub fn create_invite(
+        &mut self,
+        now: Now,
+        rng: &mut dyn CryptoRng,
+        role: Role,
+        lifetime: u32,
+    ) -> Result<InviteText, EndpointError> {
+        scrubbed(|| self.add_invite(now, rng, role, lifetime))
+    }
+
+    fn add_invite(
         &mut self,
         now: Now,
         rng: &mut dyn CryptoRng,
@@ -185,6 +195,15 @@ where
     /// # Errors
     /// [`ApproveError`]; nothing changed.
     pub fn approve(
+        &mut self,
+        now: Now,
+        rng: &mut dyn CryptoRng,
+        device_id: &DeviceId,
+    ) -> Result<(), ApproveError> {
+        scrubbed(|| self.approve_request(now, rng, device_id))
+    }
+
+    fn approve_request(
         &mut self,
         now: Now,
         rng: &mut dyn CryptoRng,

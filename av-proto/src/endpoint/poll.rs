@@ -17,7 +17,7 @@ use super::output::{Delivery, Output, Persist, Records, StoreFailed, Ticket};
 use super::peer::Peer;
 use super::slot::Slot;
 use crate::Now;
-use crate::crypto::Aead;
+use crate::crypto::{Aead, scrubbed};
 use crate::enroll::Invite;
 use crate::keys::Prekeys;
 use crate::record::codec::{CodecError, Writer};
@@ -48,6 +48,10 @@ where
     /// In this order: (1) what has to be stored, (2) what happened, (3) frames, (4) messages for the application,
     /// (5) the timer. While anything has to be stored, nothing else is given out.
     pub fn poll(&mut self, now: Now) -> Option<Output<'_>> {
+        scrubbed(move || self.next_output(now))
+    }
+
+    fn next_output(&mut self, now: Now) -> Option<Output<'_>> {
         match self.next(now)? {
             Next::Persist => Some(Output::Persist(Persist { records: self, is_written: false })),
             Next::Event => self.next_event().map(Output::Event),

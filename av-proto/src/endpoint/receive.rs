@@ -19,7 +19,7 @@ use super::slot::Slot;
 use super::wait::Wait;
 use super::{Endpoint, Phase};
 use crate::Now;
-use crate::crypto::Aead;
+use crate::crypto::{Aead, scrubbed};
 use crate::enroll::{GrantError, VerifiedGrant};
 use crate::limits::CHECK_AFTER;
 
@@ -39,6 +39,10 @@ where
         rng: &mut dyn CryptoRng,
         frame: &[u8],
     ) -> Result<(), ConnectionError> {
+        scrubbed(|| self.take_in(now, rng, frame))
+    }
+
+    fn take_in(&mut self, now: Now, rng: &mut dyn CryptoRng, frame: &[u8]) -> Result<(), ConnectionError> {
         let frame: ToDevice<'_> = av_wire::decode(frame).map_err(|_| ConnectionError::Violation)?;
         let phase = self.phase();
         let link = self.link.get_mut().ok_or(ConnectionError::Violation)?;

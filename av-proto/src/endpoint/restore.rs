@@ -14,7 +14,7 @@ use super::meta::Meta;
 use super::outbox::OutboxEntry;
 use super::slot::Slot;
 use crate::Now;
-use crate::crypto::Aead;
+use crate::crypto::{Aead, scrubbed};
 use crate::enroll::Invite;
 use crate::keys::Prekeys;
 use crate::record::codec::CodecError;
@@ -33,6 +33,16 @@ where
     /// # Errors
     /// [`RestoreError`]; the endpoint is then of no use and nothing was written anywhere.
     pub fn restore(
+        &mut self,
+        now: Now,
+        seal: &Seal,
+        key: RecordKey,
+        sealed: &[u8],
+    ) -> Result<Option<PeerView>, RestoreError> {
+        scrubbed(|| self.restore_record(now, seal, key, sealed))
+    }
+
+    fn restore_record(
         &mut self,
         now: Now,
         seal: &Seal,

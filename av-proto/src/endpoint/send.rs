@@ -15,7 +15,7 @@ use super::outbox::{About, Message, OutboxEntry, Sealing, Settled};
 use super::output::Ticket;
 use super::peer::Peer;
 use super::slot::Slot;
-use crate::crypto::Aead;
+use crate::crypto::{Aead, scrubbed};
 use crate::limits::{CONTROL_ENTRIES, PADDING_BLOCK, UNRECEIPTED_PER_PEER};
 use crate::ratchet::{RatchetError, Sealed};
 use crate::record::codec::Writer;
@@ -38,6 +38,15 @@ where
     /// # Errors
     /// [`SendError`]; nothing changed.
     pub fn send(
+        &mut self,
+        rng: &mut dyn CryptoRng,
+        peer: &DeviceId,
+        payload: &[u8],
+    ) -> Result<OutboxId, SendError> {
+        scrubbed(|| self.send_message(rng, peer, payload))
+    }
+
+    fn send_message(
         &mut self,
         rng: &mut dyn CryptoRng,
         peer: &DeviceId,

@@ -8,7 +8,7 @@ use super::Endpoint;
 use super::control::kind;
 use super::error::SendError;
 use super::slot::Slot;
-use crate::crypto::Aead;
+use crate::crypto::{Aead, scrubbed};
 
 impl<A, const PEERS: usize, const SKIP: usize, const OUTBOX: usize, const INBOX: usize, const BODY: usize>
     Endpoint<A, PEERS, SKIP, OUTBOX, INBOX, BODY>
@@ -22,6 +22,10 @@ where
     /// [`SendError::OutboxFull`] without room for all of them, [`SendError::NotReady`] when there is none, else as
     /// [`Endpoint::send`] for the first that fails.
     pub fn send_to_owners(&mut self, rng: &mut dyn CryptoRng, payload: &[u8]) -> Result<usize, SendError> {
+        scrubbed(|| self.send_to_each_owner(rng, payload))
+    }
+
+    fn send_to_each_owner(&mut self, rng: &mut dyn CryptoRng, payload: &[u8]) -> Result<usize, SendError> {
         let owners = self.ready_owners();
         if owners.is_empty() {
             return Err(SendError::NotReady);

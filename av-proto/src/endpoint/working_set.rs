@@ -16,7 +16,7 @@ use super::peer::Peer;
 use super::peer_head::PeerHead;
 use super::slot::Slot;
 use crate::Now;
-use crate::crypto::Aead;
+use crate::crypto::{Aead, scrubbed};
 use crate::record::codec::CodecError;
 use crate::record::{Head, RecordKey, RecordKind, Seal};
 
@@ -152,6 +152,16 @@ where
     /// # Errors
     /// [`LendError`]; no record changed.
     pub fn lend(
+        &mut self,
+        now: Now,
+        seal: &Seal,
+        record: &PeerRecord,
+        sealed: &[u8],
+    ) -> Result<(), LendError> {
+        scrubbed(|| self.lend_record(now, seal, record, sealed))
+    }
+
+    fn lend_record(
         &mut self,
         now: Now,
         seal: &Seal,

@@ -13,7 +13,7 @@ use rand_core::CryptoRng;
 
 use super::Membership;
 use crate::crockford;
-use crate::crypto::{CryptoError, SigningSecret};
+use crate::crypto::{CryptoError, SigningSecret, scrubbed};
 use crate::keys::{Identity, Secret};
 use crate::record::codec::{CodecError, Writer};
 
@@ -37,7 +37,7 @@ const SYMBOLS: usize = 56;
 impl RecoveryKey {
     /// A fresh root: an Ed25519 key pair from a 32-byte seed.
     pub fn generate(rng: &mut dyn CryptoRng) -> Self {
-        Self::from_seed(Secret::random(rng))
+        scrubbed(|| Self::from_seed(Secret::random(rng)))
     }
 
     fn from_seed(seed: Secret<32>) -> Self {

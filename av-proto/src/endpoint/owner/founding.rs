@@ -4,7 +4,7 @@ use av_wire::{Origin, Role};
 use rand_core::CryptoRng;
 
 use crate::Now;
-use crate::crypto::Aead;
+use crate::crypto::{Aead, scrubbed};
 use crate::endpoint::Endpoint;
 use crate::endpoint::begin::valid_name;
 use crate::endpoint::device::LinkKeys;
@@ -42,6 +42,18 @@ where
     /// # Errors
     /// [`EndpointError::NotEmpty`] or [`EndpointError::InvalidName`].
     pub fn found_by(
+        &mut self,
+        now: Now,
+        rng: &mut dyn CryptoRng,
+        origin: &Origin,
+        link_key: Option<[u8; 32]>,
+        name: &str,
+        root: &RecoveryKey,
+    ) -> Result<(), EndpointError> {
+        scrubbed(|| self.begin_founding(now, rng, origin, link_key, name, root))
+    }
+
+    fn begin_founding(
         &mut self,
         now: Now,
         rng: &mut dyn CryptoRng,

@@ -3,6 +3,8 @@
 use std::hint::black_box;
 use std::mem::MaybeUninit;
 
+use av_proto::keys::Secret;
+
 /// What a search found.
 pub(crate) struct Found {
     /// Secrets that stood in the value while it lived: what is searched for.
@@ -36,4 +38,18 @@ fn bytes_of<T>(place: &MaybeUninit<T>) -> Vec<u8> {
 
 fn contains_part(memory: Vec<u8>, secret: &[u8]) -> bool {
     secret.windows(PART).any(|part| memory.windows(PART).any(|window| window == part))
+}
+
+/// The 32 bytes of a secret, which it does not show.
+pub(crate) fn secret_bytes(secret: &Secret<32>) -> Vec<u8> {
+    // SAFETY: a `Secret<32>` is an array of 32 bytes and nothing else, as its size shows.
+    const { assert!(size_of::<Secret<32>>() == 32) }
+    unsafe { std::ptr::from_ref(secret).cast::<[u8; 32]>().read() }.to_vec()
+}
+
+/// The bytes of a value, padding and empty places included.
+pub(crate) fn of<T>(value: &T) -> Vec<u8> {
+    // SAFETY: the place is as long and is not written meanwhile; bytes that were never written are read as they are, as
+    // in `bytes_of`.
+    bytes_of(unsafe { &*std::ptr::from_ref(value).cast::<MaybeUninit<T>>() })
 }
