@@ -65,6 +65,8 @@ pub struct DeviceIdentity {
     pub name: String,
     /// The origin of its relay.
     pub origin: Origin,
+    /// The relay's link key in use; `None` where it is reached in the open.
+    pub link_key: Option<[u8; 32]>,
 }
 
 impl DeviceIdentity {
@@ -75,6 +77,7 @@ impl DeviceIdentity {
             role: endpoint.public()?.role,
             name: endpoint.name()?.to_owned(),
             origin: endpoint.origin()?.clone(),
+            link_key: endpoint.link_keys().next().copied(),
         })
     }
 }

@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use av_proto::wire::Origin;
-use av_proto::{Channel, ConnectionError, Event, HostEndpoint, Output, PersistError, RecordChange, Seal};
+use av_proto::{ConnectionError, Event, HostEndpoint, Output, PersistError, RecordChange, Seal};
 use rand_core::CryptoRng;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -144,13 +144,14 @@ impl Driver {
             }
             Input::ConnectionDue => {
                 let origin = self.origin.clone();
-                let attempt = tokio::spawn(async move { Link::connect(&origin).await });
+                let link_keys: Vec<_> = self.endpoint.link_keys().copied().collect();
+                let attempt = tokio::spawn(async move { Link::connect(&origin, &link_keys).await });
                 self.connection = Connection::Connecting(attempt);
             }
             Input::Connected(Ok(link)) => {
+                let connected = self.endpoint.connected(link.channel());
                 self.connection = Connection::Open(link);
-                // Plain, since `Link` reaches origins on this machine only.
-                if let Err(error) = self.endpoint.connected(Channel::Plain) {
+                if let Err(error) = connected {
                     self.end_connection(&error.to_string(), &error);
                 }
             }
@@ -209,7 +210,7 @@ impl Driver {
                     self.endpoint.peers().for_each(|peer| self.directory.note(peer));
                 }
                 Output::Transmit(frame) => {
-                    if let Connection::Open(link) = &self.connection
+                    if let Connection::Open(link) = &mut self.connection
                         && let Err(error) = link.send(frame)
                     {
                         ended = Some(error);

@@ -19,7 +19,8 @@ pub struct Owner {
 }
 
 impl Owner {
-    /// Founds a tenant: makes its root and this device. `keep` is given the recovery key, its only copy, before
+    /// Founds a tenant at the relay of `origin`, which has `link_key` unless it is on this machine: makes the tenant's
+    /// root and this device. `keep` is given the recovery key, its only copy, before
     /// anything is stored or sent; a tenant whose key nobody kept is never made. The relay has confirmed the tenant
     /// at `Event::Founded`.
     ///
@@ -28,11 +29,12 @@ impl Owner {
     pub fn found<E: From<Error>>(
         mut stored: StoredDevice,
         origin: &Origin,
+        link_key: Option<[u8; 32]>,
         name: &str,
         keep: impl FnOnce(&RecoveryKey) -> Result<(), E>,
     ) -> Result<Self, E> {
         let now = Clock::new().now();
-        let found = stored.endpoint().found(now, &mut randomness()?, origin, None, name);
+        let found = stored.endpoint().found(now, &mut randomness()?, origin, link_key, name);
         keep(&found.map_err(Error::from)?)?;
         Ok(Self { device: stored.start()? })
     }

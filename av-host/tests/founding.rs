@@ -22,7 +22,7 @@ async fn a_founding_that_nobody_answers_is_stored_with_its_keys() {
     let (state, unlock) = (directory.path().join("state"), Unlock::KeyFile(directory.path().join("key")));
     let stored = StoredDevice::create(&state, &unlock).unwrap();
     let mut kept = String::new();
-    let mut owner = Owner::found(stored, &nowhere(), "laptop", |key| {
+    let mut owner = Owner::found(stored, &nowhere(), None, "laptop", |key| {
         kept = key.reveal(str::to_owned);
         Ok::<(), Error>(())
     })
@@ -47,7 +47,7 @@ async fn a_recovery_key_that_nobody_could_keep_makes_no_tenant() {
     let directory = tempfile::tempdir().unwrap();
     let (state, unlock) = (directory.path().join("state"), Unlock::KeyFile(directory.path().join("key")));
     let stored = StoredDevice::create(&state, &unlock).unwrap();
-    let refused = Owner::found(stored, &nowhere(), "laptop", |_| Err(Error::Stopped));
+    let refused = Owner::found(stored, &nowhere(), None, "laptop", |_| Err(Error::Stopped));
     assert!(matches!(refused.map(|_| ()), Err(Error::Stopped)));
     assert_eq!(reopen(&state, &unlock).endpoint().phase(), Phase::Empty);
 }
@@ -57,7 +57,7 @@ async fn commands_before_their_time_are_refused_and_the_device_goes_on() {
     let directory = tempfile::tempdir().unwrap();
     let (state, unlock) = (directory.path().join("state"), Unlock::KeyFile(directory.path().join("key")));
     let stored = StoredDevice::create(&state, &unlock).unwrap();
-    let mut owner = Owner::found(stored, &nowhere(), "laptop", |_| Ok::<(), Error>(())).unwrap();
+    let mut owner = Owner::found(stored, &nowhere(), None, "laptop", |_| Ok::<(), Error>(())).unwrap();
     let refused = owner.list_pending().await;
     assert!(matches!(refused, Err(Error::Command(EndpointError::NotActive))), "{refused:?}");
     assert_eq!(owner.device().phase().await.unwrap(), Phase::Founding);

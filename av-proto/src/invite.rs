@@ -15,7 +15,7 @@ use crate::crockford::{self, TextError};
 use crate::crypto::Secret;
 pub use crate::limits::{NAME_MAX, PLATFORM_MAX};
 pub use keys::{InviteKeys, is_plain};
-pub use url::{InviteUrl, InviteUrlError};
+pub use url::{InviteUrl, InviteUrlError, parse_link_key};
 
 /// Before the text.
 const PREFIX: &str = "av1-";

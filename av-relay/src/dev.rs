@@ -1,4 +1,5 @@
-//! `av-relay dev`: a whole relay on one machine, without configuration, reachable from that machine only.
+//! `av-relay dev`: a whole relay on one machine, without configuration; for that machine, or by the Noise link for the
+//! network around it.
 
 use std::env;
 use std::io::{self, Write};
@@ -8,17 +9,25 @@ use std::path::{Path, PathBuf};
 use av_wire::ids::Origin;
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::link_keys::{LinkKeyError, LinkKeys, display};
+use crate::server::run;
 use crate::store::embedded::{Cluster, EmbeddedError};
 use crate::store::{OpenError, Store};
-use crate::{Relay, run};
+use crate::{Founding, Relay};
+
+/// The file with the Noise link's keys, in the data directory.
+const LINK_KEYS: &str = "link-keys";
 
 /// What `av-relay dev` is told.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Where to listen; a loopback address. Port 0 takes a free one.
+    /// Where to listen. Port 0 takes a free one.
     pub listen: SocketAddr,
-    /// What devices call this relay; `ws://` and the address listened on unless given.
+    /// What devices call this relay; `ws://` and the address listened on unless given. Devices connect in the open to
+    /// a loopback origin only, to another by the Noise link.
     pub origin: Option<Origin>,
+    /// Whether tenants are founded, also under an origin that others on the network know.
+    pub found: bool,
     /// The data directory; see [`default_data`].
     pub data: Option<PathBuf>,
     /// The folder of `initdb` and `postgres`, where they are in no usual place.
@@ -28,11 +37,14 @@ pub struct Options {
 /// Why the relay does not run.
 #[derive(Debug, thiserror::Error)]
 pub enum DevError {
-    /// Plain WebSockets are for one machine.
+    /// Others could reach the relay, and nobody could say what it is called.
     #[error(
-        "{0} is no loopback address. `av-relay dev` has no TLS, so it listens on this machine only: --listen 127.0.0.1:7460"
+        "{0} is no loopback address: say what devices on the network call this relay, as in --origin ws://192.168.1.5:7460"
     )]
-    NotLoopback(SocketAddr),
+    NoOrigin(SocketAddr),
+    /// An origin that promises TLS.
+    #[error("`av-relay dev` has no TLS: --origin is ws://HOST:PORT; the Noise link protects what goes there")]
+    Tls,
     /// The port is taken.
     #[error("port {} is taken; take a free one by --listen {}:0, or name another", .0.port(), .0.ip())]
     PortTaken(SocketAddr),
@@ -50,6 +62,9 @@ pub enum DevError {
     /// The private cluster does not run.
     #[error(transparent)]
     Embedded(#[from] EmbeddedError),
+    /// The Noise link's keys cannot be used.
+    #[error(transparent)]
+    LinkKeys(#[from] LinkKeyError),
     /// The database cannot be used.
     #[error(transparent)]
     Open(#[from] OpenError),
@@ -84,6 +99,11 @@ pub fn default_data() -> Result<PathBuf, DevError> {
 /// # Errors
 /// [`DevError`].
 pub fn dev(options: &Options) -> Result<(), DevError> {
+    match &options.origin {
+        Some(origin) if !origin.is_plain() => return Err(DevError::Tls),
+        None if !options.listen.ip().is_loopback() => return Err(DevError::NoOrigin(options.listen)),
+        _ => {}
+    }
     let listener = listen(options.listen)?;
     let address = listener.local_addr()?;
     let origin = match &options.origin {
@@ -92,15 +112,30 @@ pub fn dev(options: &Options) -> Result<(), DevError> {
     };
     let data = options.data.clone().map_or_else(default_data, Ok)?;
     let cluster = Cluster::start(&data, options.binaries.as_deref())?;
+    let keys = LinkKeys::open_or_create(&data.join(LINK_KEYS))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(serve(listener, origin, &cluster, &data))
+    let founding = if options.found || origin.is_loopback() { Founding::Open } else { Founding::Closed };
+    let served = Served { listener, origin, founding, keys };
+    runtime.block_on(serve(served, &cluster, &data))
     // The cluster is stopped when it goes out of scope, after every connection to it.
 }
 
-fn listen(address: SocketAddr) -> Result<TcpListener, DevError> {
-    if !address.ip().is_loopback() {
-        return Err(DevError::NotLoopback(address));
+/// Prints the Noise link's keys, one a line: the one in use, then its successor.
+///
+/// # Errors
+/// [`DevError::LinkKeys`]; there are none before the relay's first start. [`DevError::NoHome`].
+pub fn link_keys(data: Option<PathBuf>, rotate: bool) -> Result<(), DevError> {
+    let path = data.map_or_else(default_data, Ok)?.join(LINK_KEYS);
+    let mut keys = LinkKeys::open(&path)?;
+    if rotate {
+        keys = keys.rotate(&path)?;
     }
+    let [current, next] = keys.public().map(display);
+    writeln!(io::stdout(), "{current}\n{next}")?;
+    Ok(())
+}
+
+fn listen(address: SocketAddr) -> Result<TcpListener, DevError> {
     let listener = TcpListener::bind(address).map_err(|source| match source.kind() {
         io::ErrorKind::AddrInUse => DevError::PortTaken(address),
         _ => DevError::Listen { address, source },
@@ -109,12 +144,16 @@ fn listen(address: SocketAddr) -> Result<TcpListener, DevError> {
     Ok(listener)
 }
 
-async fn serve(
+/// What is settled before the first connection.
+struct Served {
     listener: TcpListener,
     origin: Origin,
-    cluster: &Cluster,
-    data: &Path,
-) -> Result<(), DevError> {
+    founding: Founding,
+    keys: LinkKeys,
+}
+
+async fn serve(served: Served, cluster: &Cluster, data: &Path) -> Result<(), DevError> {
+    let Served { listener, origin, founding, keys } = served;
     let mut interrupted = signal(SignalKind::interrupt())?;
     let mut terminated = signal(SignalKind::terminate())?;
     let mut database_ended = cluster.ended();
@@ -123,6 +162,8 @@ async fn serve(
     for line in store.catalogue() {
         tracing::info!("{line}");
     }
+    let [current, next] = keys.public().map(display);
+    tracing::info!(%current, %next, "the Noise link's keys");
     let listener = tokio::net::TcpListener::from_std(listener)?;
     announce(&origin)?;
 
@@ -134,7 +175,7 @@ async fn serve(
             _ = database_ended.wait_for(|ended| *ended) => lost_database = true,
         }
     };
-    run(listener, Relay::new(store, origin), shutdown).await;
+    run(listener, Relay::new(store, origin, founding), keys, shutdown).await;
     if lost_database { Err(DevError::DatabaseEnded(data.join("postgres.log"))) } else { Ok(()) }
 }
 

@@ -16,16 +16,18 @@ mod bus;
 pub mod dev;
 mod drain;
 mod encoded;
+mod files;
 mod janitor;
 mod limits;
+mod link_keys;
 mod server;
 mod service;
 pub mod store;
 mod writer;
 mod ws;
 
-pub use server::run;
-pub use service::Relay;
+pub use link_keys::LinkKeyError;
+pub(crate) use service::{Founding, Relay};
 
 #[cfg(test)]
 mod testing;

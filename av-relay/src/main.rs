@@ -7,9 +7,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use av_relay::dev::{Options, dev};
+use av_relay::dev::{Options, dev, link_keys};
 use av_wire::ids::Origin;
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 /// The AgentVault relay: stores and forwards ciphertext.
@@ -22,28 +22,51 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Runs a relay for this machine on a PostgreSQL cluster of its own, which it makes at the first start.
-    Dev {
-        /// Loopback address to listen on; port 0 takes a free one.
-        #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:7460")]
-        listen: SocketAddr,
-        /// What devices call this relay, where that is not ws:// and the address above.
-        #[arg(long, value_name = "ws://HOST:PORT", value_parser = Origin::parse)]
-        origin: Option<Origin>,
-        /// Folder for the cluster; made if missing [default: /var/lib/agentvault/dev for root, else
-        /// ~/.local/share/agentvault/relay-dev].
+    /// Runs a relay on a PostgreSQL cluster of its own, which it makes at the first start.
+    Dev(Box<Dev>),
+    /// Shows the Noise link's keys: the one in use, and its successor.
+    LinkKeys {
+        /// The relay's folder, as for `dev`.
         #[arg(long, value_name = "DIR")]
         data: Option<PathBuf>,
-        /// Folder of PostgreSQL's initdb and postgres, where they are in no usual place.
-        #[arg(long, value_name = "DIR", env = "AV_PG_BIN")]
-        pg_bin: Option<PathBuf>,
+        /// Takes the successor into use and makes another. Announce both first; the relay reads them when it starts.
+        #[arg(long)]
+        rotate: bool,
     },
 }
 
+#[derive(Args, Debug)]
+struct Dev {
+    /// Address to listen on; port 0 takes a free one.
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:7460")]
+    listen: SocketAddr,
+    /// What devices call this relay, where that is not ws:// and the address above. Under a name or address that is
+    /// not this machine's own they reach it by the Noise link only.
+    #[arg(long, value_name = "ws://HOST:PORT", value_parser = Origin::parse)]
+    origin: Option<Origin>,
+    /// Founds tenants also for others on the network; on loopback it always does.
+    #[arg(long)]
+    found: bool,
+    /// Folder for the cluster; made if missing [default: /var/lib/agentvault/dev for root, else
+    /// ~/.local/share/agentvault/relay-dev].
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Folder of PostgreSQL's initdb and postgres, where they are in no usual place.
+    #[arg(long, value_name = "DIR", env = "AV_PG_BIN")]
+    pg_bin: Option<PathBuf>,
+}
+
 fn main() -> ExitCode {
-    let Cli { command: Command::Dev { listen, origin, data, pg_bin } } = Cli::parse();
+    let cli = Cli::parse();
     log_to_stderr();
-    match dev(&Options { listen, origin, data, binaries: pg_bin }) {
+    let done = match cli.command {
+        Command::Dev(command) => {
+            let Dev { listen, origin, found, data, pg_bin } = *command;
+            dev(&Options { listen, origin, found, data, binaries: pg_bin })
+        }
+        Command::LinkKeys { data, rotate } => link_keys(data, rotate),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // With standard error gone there is nobody to tell.

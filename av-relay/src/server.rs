@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::future::Future;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,8 +18,9 @@ use tokio::time::{sleep, timeout};
 
 use crate::drain::Drain;
 use crate::janitor;
+use crate::link_keys::LinkKeys;
 use crate::service::Relay;
-use crate::ws;
+use crate::ws::{self, Way};
 
 /// Connections at one time: half of the 20,000 open files that Linux gives a process at most without asking.
 const MAX_CONNECTIONS: u32 = 10_000;
@@ -33,21 +35,48 @@ const DRAIN_DEADLINE: Duration = Duration::from_secs(5);
 /// After a failed accept, as when files run out: a pause instead of a busy loop.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// What every connection is served from.
+#[derive(Clone)]
+struct Doors {
+    relay: Relay,
+    keys: Arc<LinkKeys>,
+    drain: Drain,
+}
+
+impl Doors {
+    /// A connection from this machine is believed to be one only at a relay that is for this machine: where the
+    /// origin names a host, a proxy could be what connects from here.
+    fn way(&self, peer: SocketAddr) -> Way {
+        if self.relay.origin().is_loopback() && peer.ip().is_loopback() {
+            Way::Loopback
+        } else {
+            Way::Network
+        }
+    }
+}
+
 /// Answers on `listener` until `shutdown` is done, then tells every device to reconnect elsewhere and waits, for
 /// a few seconds at most, until they have heard it.
-pub async fn run(listener: TcpListener, relay: Relay, shutdown: impl Future<Output = ()>) {
+pub(crate) async fn run(
+    listener: TcpListener,
+    relay: Relay,
+    keys: LinkKeys,
+    shutdown: impl Future<Output = ()>,
+) {
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS as usize));
     let (switch, drain) = Drain::new();
+    let doors = Doors { relay, keys: Arc::new(keys), drain };
     tokio::pin!(shutdown);
-    let mut janitor = std::pin::pin!(janitor::run(relay.store()));
+    let mut janitor = std::pin::pin!(janitor::run(doors.relay.store()));
     loop {
         let accepted = tokio::select! {
             accepted = accept(&listener, &places) => accepted,
             never = &mut janitor => match never {},
             () = &mut shutdown => break,
         };
-        if let Some((stream, place)) = accepted {
-            tokio::spawn(serve(stream, relay.clone(), drain.clone(), Arc::new(place)));
+        if let Some((stream, peer, place)) = accepted {
+            let way = doors.way(peer);
+            tokio::spawn(serve(stream, way, doors.clone(), Arc::new(place)));
         }
     }
     drop(listener);
@@ -62,10 +91,10 @@ pub async fn run(listener: TcpListener, relay: Relay, shutdown: impl Future<Outp
 async fn accept(
     listener: &TcpListener,
     places: &Arc<Semaphore>,
-) -> Option<(TcpStream, OwnedSemaphorePermit)> {
+) -> Option<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
     let place = Arc::clone(places).acquire_owned().await.ok()?;
     match listener.accept().await {
-        Ok((stream, _)) => Some((stream, place)),
+        Ok((stream, peer)) => Some((stream, peer, place)),
         Err(error) => {
             tracing::warn!(%error, "accepting a connection failed");
             sleep(ACCEPT_PAUSE).await;
@@ -75,16 +104,14 @@ async fn accept(
 }
 
 /// One connection. Its place is kept by whoever serves it, here or behind the upgrade.
-async fn serve(stream: TcpStream, relay: Relay, mut drain: Drain, place: Arc<OwnedSemaphorePermit>) {
+async fn serve(stream: TcpStream, way: Way, doors: Doors, place: Arc<OwnedSemaphorePermit>) {
     // Frames are small and wait for answers; collecting them would only delay them.
     let _ = stream.set_nodelay(true);
-    let service = {
-        let drain = drain.clone();
-        service_fn(move |request| {
-            let response = route(request, relay.clone(), drain.clone(), Arc::clone(&place));
-            std::future::ready(Ok::<_, Infallible>(response))
-        })
-    };
+    let mut drain = doors.drain.clone();
+    let service = service_fn(move |request| {
+        let response = route(request, way, doors.clone(), Arc::clone(&place));
+        std::future::ready(Ok::<_, Infallible>(response))
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_DEADLINE)
@@ -104,18 +131,18 @@ async fn serve(stream: TcpStream, relay: Relay, mut drain: Drain, place: Arc<Own
 
 fn route(
     mut request: Request<Incoming>,
-    relay: Relay,
-    drain: Drain,
+    way: Way,
+    doors: Doors,
     place: Arc<OwnedSemaphorePermit>,
 ) -> Response<Full<Bytes>> {
     if request.method() != Method::GET {
         return plain(StatusCode::METHOD_NOT_ALLOWED);
     }
     if ws::is_for(&request) {
-        return match ws::upgrade(&mut request) {
-            Ok((response, websocket)) => {
+        return match ws::upgrade(&mut request, way) {
+            Ok((response, protection, websocket)) => {
                 tokio::spawn(async move {
-                    ws::serve(relay, websocket, drain).await;
+                    ws::serve(doors.relay, &doors.keys, protection, websocket, doors.drain).await;
                     drop(place);
                 });
                 response

@@ -11,7 +11,9 @@ use std::time::{Duration, Instant};
 pub(crate) use self::cluster::{TestCluster, binaries, scratch_folder, shared};
 pub(crate) use self::device::{TestDevice, random};
 pub(crate) use self::proxy::Proxy;
-pub(crate) use self::tenant::{ORIGIN, Tenant, certify_by_root, enroll, in_an_hour, relay, relay_on};
+pub(crate) use self::tenant::{
+    ORIGIN, Tenant, certify_by_root, enroll, in_an_hour, relay, relay_as, relay_on,
+};
 
 /// Long enough for a machine that has other things to do.
 const DEADLINE: Duration = Duration::from_secs(60);

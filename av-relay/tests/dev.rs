@@ -188,10 +188,13 @@ fn a_taken_port_is_named_before_anything_is_made() {
 }
 
 #[test]
-fn it_listens_on_loopback_only() {
+fn on_a_network_it_wants_to_know_what_it_is_called_and_that_it_has_no_tls() {
     let scratch = Scratch::new();
     let said = refusal(command(&scratch.data(), &["--listen", "0.0.0.0:0"]));
-    assert!(said.contains("no loopback address") && said.contains("--listen 127.0.0.1:7460"), "{said}");
+    assert!(said.contains("no loopback address") && said.contains("--origin ws://192.168.1.5:"), "{said}");
+    let said =
+        refusal(command(&scratch.data(), &["--listen", "0.0.0.0:0", "--origin", "wss://relay.example"]));
+    assert!(said.contains("no TLS") && said.contains("--origin is ws://HOST:PORT"), "{said}");
     assert!(!scratch.data().exists());
 }
 

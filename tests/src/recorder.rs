@@ -92,6 +92,12 @@ impl Recorder {
         format!("ws://{}", self.address)
     }
 
+    /// The same place, written so that AV/1 does not take it for this machine: devices reach it as they reach a relay
+    /// on a network, while nothing leaves this machine.
+    pub fn origin_on_a_network(&self) -> String {
+        format!("ws://127.1:{}", self.address.port())
+    }
+
     /// A copy of everything that was recorded, a connection each, in the order in which they came.
     pub fn recordings(&self) -> Vec<Recording> {
         let connections = self.shared.connections.lock().unwrap_or_else(PoisonError::into_inner);

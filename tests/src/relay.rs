@@ -56,7 +56,7 @@ impl Relay {
     /// When it does not get ready, with everything it said.
     pub fn restart(&mut self) -> Outcome {
         let mut command = Self::command(&self.data, &self.address.to_string())?;
-        command.args(["--origin", &self.origin]);
+        command.args(["--found", "--origin", &self.origin]);
         let mut process = Process::spawn("av-relay", command)?;
         process.expect_line(&format!("ready {}", self.origin))?;
         self.process = Some(process);
@@ -92,6 +92,18 @@ impl Relay {
     /// When it is not running, or does not end.
     pub fn ended(&mut self) -> Outcome<Finished> {
         self.process.take().ok_or("the relay is not running")?.finish()
+    }
+
+    /// Its link keys, as its operator is shown them: the one in use, then its successor.
+    ///
+    /// # Errors
+    /// When the command fails.
+    pub fn link_keys(&self) -> Outcome<[String; 2]> {
+        let mut command = Command::new(programs::find("av-relay")?);
+        command.args(["link-keys", "--data"]).arg(&self.data);
+        let shown = Process::run("av-relay link-keys", command, "")?.success()?;
+        let keys: Vec<_> = shown.stdout.lines().map(str::to_owned).collect();
+        keys.try_into().map_err(|keys| format!("two keys expected: {keys:?}").into())
     }
 
     /// A look into its database.

@@ -1,4 +1,4 @@
-//! Where an origin may be reached: on this machine, as long as the connection is plain.
+//! Where an origin may be reached: in the open on this machine only.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -10,13 +10,26 @@ use super::TransportError;
 /// The port of a plain WebSocket origin that names none (RFC 6455 section 3).
 const DEFAULT_PORT: u16 = 80;
 
-/// The loopback addresses of an origin.
+/// How far a connection may go.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// It is plain.
+    ThisMachine,
+    /// The Noise link protects it.
+    Anywhere,
+}
+
+/// The addresses of an origin.
 ///
-/// The addresses themselves are checked, not the name: a name that resolves to another machine is refused even if
-/// it is `localhost`.
-pub(super) async fn resolve(origin: &Origin) -> Result<Vec<SocketAddr>, TransportError> {
+/// On this machine the addresses themselves are checked, not the name: a name that resolves to another machine is
+/// refused even if it is `localhost`.
+pub(super) async fn resolve(origin: &Origin, reach: Reach) -> Result<Vec<SocketAddr>, TransportError> {
     let (host, port) = host_and_port(origin)?;
     let unreachable = |source| TransportError::Unreachable { origin: origin.to_string(), source };
+    if reach == Reach::Anywhere {
+        let addresses = tokio::net::lookup_host((host, port)).await.map_err(unreachable)?;
+        return Ok(addresses.collect());
+    }
     if let Ok(address) = host.parse::<IpAddr>() {
         return loopback(origin, [SocketAddr::new(address, port)].into_iter());
     }

@@ -1,12 +1,15 @@
-//! One connection: a task that owns the socket, and two bounded channels to it. Pings and their deadline are the
+//! One connection: a task that owns the socket, two bounded channels to it, and the Noise link over them where the
+//! relay has one. Pings and their deadline are the
 //! endpoint's, as for every transport.
 
 use std::io;
 use std::time::Duration;
 
+use av_link::limits::{MAX_MESSAGE, TAG};
+use av_link::{Initiator, Transport};
+use av_proto::Channel;
 use av_proto::wire::Origin;
 use av_proto::wire::frame::{PATH, SUBPROTOCOL};
-use av_proto::wire::limits::MAX_FRAME;
 use futures_util::{SinkExt, StreamExt};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
@@ -20,7 +23,8 @@ use tokio_tungstenite::tungstenite::{Bytes, Error, Message};
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
 use super::TransportError;
-use super::address::resolve;
+use super::address::{Reach, resolve};
+use crate::randomness::randomness;
 
 /// From the first packet to an open WebSocket.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -43,6 +47,7 @@ pub(crate) struct Link {
     incoming: mpsc::Receiver<Result<Bytes, TransportError>>,
     outgoing: mpsc::Sender<Message>,
     task: JoinHandle<()>,
+    noise: Option<Transport>,
 }
 
 impl Drop for Link {
@@ -52,16 +57,22 @@ impl Drop for Link {
 }
 
 impl Link {
-    /// Connects to an origin on this machine.
+    /// Connects: in the open to an origin on this machine, and to a relay that has link keys by the Noise link with
+    /// the first of them that it holds.
     ///
     /// Cancel safe: dropping the future ends the attempt.
-    pub(crate) async fn connect(origin: &Origin) -> Result<Self, TransportError> {
+    pub(crate) async fn connect(origin: &Origin, link_keys: &[[u8; 32]]) -> Result<Self, TransportError> {
         let attempt = async {
-            let socket = open(origin, resolve(origin).await?).await?;
-            let (incoming_sender, incoming) = mpsc::channel(INCOMING);
-            let (outgoing, outgoing_receiver) = mpsc::channel(OUTGOING);
-            let task = tokio::spawn(carry(socket, incoming_sender, outgoing_receiver));
-            Ok(Self { incoming, outgoing, task })
+            if link_keys.is_empty() {
+                return Ok(Self::start(open(origin, SUBPROTOCOL, Reach::ThisMachine).await?));
+            }
+            for key in link_keys {
+                let socket = open(origin, av_link::SUBPROTOCOL, Reach::Anywhere).await?;
+                if let Some(link) = Self::start(socket).noise(origin, key).await? {
+                    return Ok(link);
+                }
+            }
+            Err(TransportError::OtherLinkKey(origin.to_string()))
         };
         timeout(CONNECT_TIMEOUT, attempt).await.unwrap_or_else(|_| {
             let source = io::Error::from(io::ErrorKind::TimedOut);
@@ -69,22 +80,58 @@ impl Link {
         })
     }
 
+    fn start(socket: WebSocketStream<TcpStream>) -> Self {
+        let (incoming_sender, incoming) = mpsc::channel(INCOMING);
+        let (outgoing, outgoing_receiver) = mpsc::channel(OUTGOING);
+        let task = tokio::spawn(carry(socket, incoming_sender, outgoing_receiver));
+        Self { incoming, outgoing, task, noise: None }
+    }
+
+    /// Opens the Noise link; `None` when the relay does not hold this key, to which it says nothing.
+    async fn noise(mut self, origin: &Origin, key: &[u8; 32]) -> Result<Option<Self>, TransportError> {
+        let mut rng = randomness().map_err(|error| TransportError::Lost(error.to_string()))?;
+        let Ok((initiator, hello)) = Initiator::start(&mut rng, origin, key) else { return Ok(None) };
+        self.send(&hello)?;
+        let Ok(answer) = self.receive().await else { return Ok(None) };
+        self.noise = initiator.finish(&answer).ok();
+        Ok(self.noise.is_some().then_some(self))
+    }
+
+    /// What protects the connection.
+    pub(crate) const fn channel(&self) -> Channel<'_> {
+        match &self.noise {
+            Some(link) => Channel::Noise(link),
+            // Such a connection leads to this machine.
+            None => Channel::Plain,
+        }
+    }
+
     /// The next frame, or why there is none any more.
     ///
     /// Cancel safe: a frame that was not returned comes next time.
     pub(crate) async fn receive(&mut self) -> Result<Bytes, TransportError> {
         let gone = || Err(TransportError::Lost("it was closed".to_owned()));
-        self.incoming.recv().await.unwrap_or_else(gone)
+        let message = self.incoming.recv().await.unwrap_or_else(gone)?;
+        let Some(link) = &mut self.noise else { return Ok(message) };
+        let mut message = Vec::from(message);
+        let len = link.open(&mut message).map_err(unlinked)?.len();
+        message.truncate(len);
+        Ok(message.into())
     }
 
     /// Queues a frame.
     ///
     /// # Errors
     /// [`TransportError::Lost`] when the relay does not take frames any more.
-    pub(crate) fn send(&self, frame: &[u8]) -> Result<(), TransportError> {
-        let message = Message::Binary(Bytes::copy_from_slice(frame));
+    pub(crate) fn send(&mut self, frame: &[u8]) -> Result<(), TransportError> {
+        let mut message = Vec::with_capacity(frame.len() + TAG);
+        message.extend_from_slice(frame);
+        if let Some(link) = &mut self.noise {
+            message.resize(frame.len() + TAG, 0);
+            link.seal(&mut message, frame.len()).map_err(unlinked)?;
+        }
         self.outgoing
-            .try_send(message)
+            .try_send(Message::binary(message))
             .map_err(|_| TransportError::Lost("the relay takes no frames".to_owned()))
     }
 
@@ -100,10 +147,17 @@ impl Link {
     }
 }
 
+/// A message that is not the link's next, or one too many on it.
+fn unlinked(error: av_link::LinkError) -> TransportError {
+    TransportError::Lost(error.to_string())
+}
+
 async fn open(
     origin: &Origin,
-    addresses: Vec<std::net::SocketAddr>,
+    subprotocol: &'static str,
+    reach: Reach,
 ) -> Result<WebSocketStream<TcpStream>, TransportError> {
+    let addresses = resolve(origin, reach).await?;
     let unreachable = |source| TransportError::Unreachable { origin: origin.to_string(), source };
     let stream = TcpStream::connect(&addresses[..]).await.map_err(unreachable)?;
     // Frames are small and wait for nothing.
@@ -111,12 +165,12 @@ async fn open(
     let config = WebSocketConfig::default()
         .read_buffer_size(READ_BUFFER)
         .write_buffer_size(0)
-        .max_frame_size(Some(MAX_FRAME))
-        .max_message_size(Some(MAX_FRAME));
+        .max_frame_size(Some(MAX_MESSAGE))
+        .max_message_size(Some(MAX_MESSAGE));
     let not_a_relay =
         |error: Error| TransportError::NotARelay { origin: origin.to_string(), detail: error.to_string() };
     let mut request = format!("{origin}{PATH}").into_client_request().map_err(not_a_relay)?;
-    request.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(SUBPROTOCOL));
+    request.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(subprotocol));
     let (socket, _) = client_async_with_config(request, stream, Some(config)).await.map_err(not_a_relay)?;
     Ok(socket)
 }

@@ -21,7 +21,7 @@ pub enum TransportError {
     TlsUnsupported(String),
     /// The origin is on another machine and not encrypted.
     #[error(
-        "{0} is not on this machine: plain ws:// is for 127.0.0.1, [::1] and localhost only, since everyone on the way could see who talks to whom"
+        "{0} is not on this machine: without its link key plain ws:// is for 127.0.0.1, [::1] and localhost only, since everyone on the way could see who talks to whom. `av-relay link-keys` shows the key, an invite's URL has it"
     )]
     NotLoopback(String),
     /// The origin has no usable host and port.
@@ -43,17 +43,22 @@ pub enum TransportError {
         /// What it answered.
         detail: String,
     },
+    /// It does not hold the link key that this device knows.
+    #[error(
+        "what answers at {0} does not hold the relay's link key: it is another relay, or one with new keys"
+    )]
+    OtherLinkKey(String),
     /// The connection broke.
     #[error("the connection to the relay ended: {0}")]
     Lost(String),
 }
 
-/// Opens a connection and closes it again: whether a relay answers there.
+/// Opens a connection and closes it again: whether a relay answers there, and holds the link key, if one is given.
 ///
 /// # Errors
 /// [`TransportError`].
-pub async fn probe(origin: &Origin) -> Result<(), TransportError> {
-    Link::connect(origin).await?.close().await;
+pub async fn probe(origin: &Origin, link_key: Option<&[u8; 32]>) -> Result<(), TransportError> {
+    Link::connect(origin, link_key.map_or(&[], std::slice::from_ref)).await?.close().await;
     Ok(())
 }
 

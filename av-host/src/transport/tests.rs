@@ -13,7 +13,7 @@ fn runtime() -> tokio::runtime::Runtime {
 }
 
 fn resolve(text: &str) -> Result<Vec<std::net::SocketAddr>, TransportError> {
-    runtime().block_on(address::resolve(&origin(text)))
+    runtime().block_on(address::resolve(&origin(text), address::Reach::ThisMachine))
 }
 
 #[test]
@@ -45,7 +45,7 @@ fn tls_is_refused_by_name_and_never_replaced_by_plain() {
 #[test]
 fn a_relay_that_is_down_is_named() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let error = runtime().block_on(probe(&origin(&format!("ws://{free}")))).unwrap_err();
+    let error = runtime().block_on(probe(&origin(&format!("ws://{free}")), None)).unwrap_err();
     assert!(matches!(error, TransportError::Unreachable { .. }), "{error}");
     assert!(error.to_string().contains(&free.to_string()), "{error}");
 }
@@ -63,7 +63,7 @@ fn a_port_of_something_else_is_named() {
         // Until the client is done with it.
         let _ = stream.read_to_end(&mut Vec::new());
     });
-    let error = runtime().block_on(probe(&origin(&format!("ws://{address}")))).unwrap_err();
+    let error = runtime().block_on(probe(&origin(&format!("ws://{address}")), None)).unwrap_err();
     assert!(matches!(error, TransportError::NotARelay { .. }), "{error}");
     server.join().unwrap();
 }

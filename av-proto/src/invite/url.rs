@@ -61,7 +61,7 @@ impl InviteUrl {
             let (name, value) = parameter.split_once('=').ok_or(InviteUrlError::Layout)?;
             let is_first = match name {
                 "relay" => origin.replace(relay(value)?).is_none(),
-                "key" => link_key.replace(key(value)?).is_none(),
+                "key" => link_key.replace(parse_link_key(value)?).is_none(),
                 "owner" => owner.replace(device_id(value)?).is_none(),
                 _ => false,
             };
@@ -90,9 +90,13 @@ fn relay(value: &str) -> Result<Origin, InviteUrlError> {
     Origin::parse(text).map_err(|_| InviteUrlError::Relay)
 }
 
-fn key(value: &str) -> Result<[u8; 32], InviteUrlError> {
+/// Reads a relay's link key, 32 bytes, from the 43 characters of base64url by which people pass it on.
+///
+/// # Errors
+/// [`InviteUrlError::Key`].
+pub fn parse_link_key(text: &str) -> Result<[u8; 32], InviteUrlError> {
     let mut key = [0; 32];
-    let decoded = Base64UrlUnpadded::decode(value, &mut key).map_err(|_| InviteUrlError::Key)?;
+    let decoded = Base64UrlUnpadded::decode(text, &mut key).map_err(|_| InviteUrlError::Key)?;
     if decoded.len() == 32 { Ok(key) } else { Err(InviteUrlError::Key) }
 }
 

@@ -72,7 +72,7 @@ impl KemPrekeys {
 
     /// Whether another one-time key would be kept.
     pub(super) fn wants_one_time(&self) -> bool {
-        self.is_in_use() && self.one_time_len() < ONE_TIME_KEM_PREKEYS
+        self.is_in_use() && self.one_time_len() != ONE_TIME_KEM_PREKEYS
     }
 
     /// Number of one-time keys that were not consumed.

@@ -19,9 +19,10 @@ const NOBODY: [u8; 32] = [
 pub(crate) struct Authentication {
     pub(crate) tenant: TenantId,
     pub(crate) device: DeviceId,
+    /// What protects its connection, as the door sees it.
     pub(crate) link: LinkKind,
-    /// The nonce that this connection was challenged with.
-    pub(crate) nonce: [u8; 32],
+    /// What belongs to this connection alone: the nonce of its challenge, or the Noise link's handshake.
+    pub(crate) channel: [u8; 32],
     pub(crate) signature: Signature,
 }
 
@@ -33,18 +34,17 @@ pub(crate) struct Welcome {
 }
 
 impl Relay {
-    /// Whether an active device signed this connection's nonce for this relay's origin.
+    /// Whether an active device signed for this very connection, and for this relay's origin.
     pub(crate) async fn authenticate(&self, claim: &Authentication) -> Result<Actor, Refusal> {
         let tx = self.store.tenant(claim.tenant).await?;
         let device = tx.device(&claim.device).await?;
         let active = device.filter(|device| device.status == DeviceStatus::Active);
         let key = active.as_ref().map_or(NOBODY, |device| device.public.identity_key);
-        // The relay listens on loopback, without TLS and without the link inside; whatever a device says it sees.
-        let link = LinkKind::Plain;
-        let proven = authentication_message(link, &claim.nonce, &claim.tenant, &claim.device, &self.origin)
-            .and_then(|message| verify_message(&key, &message, &claim.signature))
+        let Authentication { tenant, device: id, link, channel, signature } = claim;
+        let proven = authentication_message(*link, channel, tenant, id, &self.origin)
+            .and_then(|message| verify_message(&key, &message, signature))
             .is_ok();
-        if !proven || active.is_none() || claim.link != link {
+        if !proven || active.is_none() {
             return Err(Refusal::NotAuthorized);
         }
         Ok(Actor { tenant: claim.tenant, device: claim.device })

@@ -9,14 +9,14 @@ use av_wire::public::Role;
 use av_wire::signature::{Signature, verify_message};
 
 use super::prekeys::VerifiedPrekeys;
-use super::{Refusal, Relay};
+use super::{Founding, Refusal, Relay};
 
 impl Relay {
     /// Founds the tenant that the chain's root certifies, with its founder as an active owner; or lets a further
     /// owner into a tenant that exists, for whoever holds the root can do that when the founder's device is lost. The
     /// identical call again succeeds again.
     ///
-    /// `code` must be empty: this relay runs on loopback and asks for none.
+    /// `code` must be empty: no relay gives out any. A relay that founds nobody still lets further owners in.
     pub(crate) async fn found(
         &self,
         code: &[u8],
@@ -40,7 +40,12 @@ impl Relay {
         let prekeys = VerifiedPrekeys::of_bundle(&bundle, founder.public())?;
 
         let tx = self.store.tenant(tenant).await?;
-        if !tx.insert_tenant(founder.root()).await? {
+        let is_new = tx.insert_tenant(founder.root()).await?;
+        if is_new && self.founding == Founding::Closed {
+            tracing::warn!(%tenant, "a founding was refused, since this relay is closed: --found opens it");
+            return Err(Refusal::NotAuthorized);
+        }
+        if !is_new {
             tx.lock_authority().await?;
             let known = tx.device(&founder.device_id()).await?;
             match known {

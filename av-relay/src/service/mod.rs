@@ -37,24 +37,33 @@ pub(crate) struct Actor {
 
 /// The relay's services over one database.
 #[derive(Clone, Debug)]
-pub struct Relay {
+pub(crate) struct Relay {
     store: Store,
     bus: Arc<Bus>,
     writers: Arc<Writers>,
     origin: Origin,
+    founding: Founding,
+}
+
+/// Whether whoever reaches the relay may found a tenant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Founding {
+    /// Anybody may: for a relay on one machine, or while its operator founds his own.
+    Open,
+    /// Nobody may.
+    Closed,
 }
 
 impl Relay {
-    /// A relay that devices know as `origin`. It founds tenants without a code, as only a relay on loopback may. To be
-    /// called on the runtime that it shall use.
-    pub fn new(store: Store, origin: Origin) -> Self {
+    /// A relay that devices know as `origin`. To be called on the runtime that it shall use.
+    pub(crate) fn new(store: Store, origin: Origin, founding: Founding) -> Self {
         let bus = Arc::new(Bus::default());
         let writers = Arc::new(Writers::start(&store, &bus));
-        Self { store, bus, writers, origin }
+        Self { store, bus, writers, origin, founding }
     }
 
     /// The origin that devices have to sign.
-    pub fn origin(&self) -> &Origin {
+    pub(crate) fn origin(&self) -> &Origin {
         &self.origin
     }
 

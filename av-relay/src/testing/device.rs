@@ -186,7 +186,7 @@ impl TestDevice {
         let origin = Origin::parse(origin).unwrap();
         let message = authentication_message(link, &nonce, &tenant, &self.id(), &origin).unwrap();
         let signature = Signature(self.key.sign(&message).to_bytes());
-        Authentication { tenant, device: self.id(), link, nonce, signature }
+        Authentication { tenant, device: self.id(), link, channel: nonce, signature }
     }
 
     /// A statement of this owner's device.

@@ -17,22 +17,31 @@ use ed25519_dalek::{Signer, SigningKey};
 use super::device::{random, signed_object, statement_by};
 use super::{TestCluster, TestDevice, shared};
 use crate::service::{Actor, Enrollment, Refusal};
-use crate::{Relay, store::Store};
+use crate::{Founding, Relay, store::Store};
 
 /// What devices call the relay of the tests.
 pub(crate) const ORIGIN: &str = "ws://127.0.0.1:7460";
 
 /// A relay on the shared cluster. The cluster lives for as long as somebody holds it.
 pub(crate) async fn relay() -> (Arc<TestCluster>, Relay) {
+    relay_as(Origin::parse(ORIGIN).unwrap(), Founding::Open).await
+}
+
+/// The same under another origin, or one that founds nobody.
+pub(crate) async fn relay_as(origin: Origin, founding: Founding) -> (Arc<TestCluster>, Relay) {
     let cluster = tokio::task::spawn_blocking(shared).await.unwrap();
-    let relay = relay_on(&cluster).await;
+    let relay = known_as(origin, founding, &cluster).await;
     (cluster, relay)
 }
 
 /// A relay on this cluster.
 pub(crate) async fn relay_on(cluster: &TestCluster) -> Relay {
+    known_as(Origin::parse(ORIGIN).unwrap(), Founding::Open, cluster).await
+}
+
+async fn known_as(origin: Origin, founding: Founding, cluster: &TestCluster) -> Relay {
     let store = Store::open(&cluster.endpoint).await.unwrap();
-    Relay::new(store, Origin::parse(ORIGIN).unwrap())
+    Relay::new(store, origin, founding)
 }
 
 /// A tenant with its founder.
@@ -56,7 +65,7 @@ impl Tenant {
 
     pub(crate) async fn founded(relay: &Relay) -> Self {
         let tenant = Self::unknown(relay);
-        tenant.found(&tenant.owner, ORIGIN).await.unwrap();
+        tenant.found(&tenant.owner, relay.origin().as_str()).await.unwrap();
         tenant
     }
 

@@ -17,6 +17,8 @@ pub(super) enum End {
     Malformed,
     /// A frame larger than AV/1 allows.
     TooLarge,
+    /// A message that is not the Noise link's next: nothing more is said on it.
+    NotLinked,
     /// A text message, where only binary ones are.
     NotBinary,
     /// Refused, with the code of an [`Error`](ToDevice::Error) about the connection and seconds to wait.
@@ -35,7 +37,7 @@ impl End {
     /// The last frame.
     pub(super) const fn farewell(self) -> Option<ToDevice<'static>> {
         let (code, retry_after) = match self {
-            Self::Gone | Self::TimedOut => return None,
+            Self::Gone | Self::TimedOut | Self::NotLinked => return None,
             Self::Moved => return Some(ToDevice::Moved),
             Self::Malformed | Self::NotBinary => (RefusalCode::Malformed, 0),
             Self::TooLarge => (RefusalCode::TooLarge, 0),
@@ -47,7 +49,7 @@ impl End {
     /// The WebSocket close code (RFC 6455 section 7.4.1).
     pub(super) const fn close_code(self) -> CloseCode {
         match self {
-            Self::Gone | Self::TimedOut => CloseCode::Normal,
+            Self::Gone | Self::TimedOut | Self::NotLinked => CloseCode::Normal,
             Self::Malformed => CloseCode::Protocol,
             Self::TooLarge => CloseCode::Size,
             Self::NotBinary => CloseCode::Unsupported,

@@ -31,13 +31,13 @@ pub(super) struct Authenticated {
 
 /// Challenges the peer and serves it until it is authenticated.
 pub(super) async fn run(relay: &Relay, socket: &mut Socket, drain: &mut Drain) -> Result<Authenticated, End> {
-    let mut nonce = [0; 32];
-    getrandom::fill(&mut nonce).map_err(|_| End::Refused(RefusalCode::Unavailable, 0))?;
+    let unavailable = |_| End::Refused(RefusalCode::Unavailable, 0);
+    let (nonce, signed) = socket.channel().challenge().map_err(unavailable)?;
     socket.send(&ToDevice::Challenge { nonce, server_time: seconds_since_1970() }).await?;
     let mut handshake = Handshake {
         relay,
         socket,
-        nonce,
+        signed,
         deadline: Instant::now() + DEADLINE,
         heartbeat: Heartbeat::new(0),
         waiting: None,
@@ -53,7 +53,8 @@ pub(super) async fn run(relay: &Relay, socket: &mut Socket, drain: &mut Drain) -
 struct Handshake<'a> {
     relay: &'a Relay,
     socket: &'a mut Socket,
-    nonce: [u8; 32],
+    /// What an authentication on this connection signs.
+    signed: [u8; 32],
     deadline: Instant,
     heartbeat: Heartbeat,
     waiting: Option<Waiting>,
@@ -92,11 +93,14 @@ impl Handshake<'_> {
         }
         match frame {
             ToRelay::Authenticate { tenant_id, device_id, receive_window, ping_period, link, signature } => {
+                if link != self.socket.channel().kind() {
+                    return Err(refused(Refusal::NotAuthorized));
+                }
                 let claim = Authentication {
                     tenant: tenant_id,
                     device: device_id,
                     link,
-                    nonce: self.nonce,
+                    channel: self.signed,
                     signature,
                 };
                 let actor = self.relay.authenticate(&claim).await.map_err(refused)?;

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use av_host::av_proto::invite::parse_link_key;
 use av_host::av_proto::wire::{Origin, Role};
 use av_host::av_proto::{EndReason, Event, Phase, RecoveryKey};
 use av_host::files::write_new;
@@ -24,6 +25,9 @@ pub(crate) struct Init {
     /// The relay's origin
     #[arg(long, value_name = "ORIGIN", value_parser = Origin::parse)]
     relay: Origin,
+    /// The relay's link key, as `av-relay link-keys` shows it; for a relay that is not on this machine
+    #[arg(long, value_name = "KEY", value_parser = LinkKey::parse)]
+    link_key: Option<LinkKey>,
     /// What this device is called [default: the machine's name]
     #[arg(long, value_parser = home::device_name)]
     name: Option<String>,
@@ -32,11 +36,24 @@ pub(crate) struct Init {
     recovery_file: Option<PathBuf>,
 }
 
+/// 32 bytes that are no secret.
+#[derive(Clone, Copy)]
+struct LinkKey([u8; 32]);
+
+impl LinkKey {
+    fn parse(text: &str) -> Result<Self, &'static str> {
+        parse_link_key(text.trim())
+            .map(Self)
+            .map_err(|_| "a link key has 43 characters, as `av-relay link-keys` shows it: copy it whole")
+    }
+}
+
 impl Init {
     pub(crate) async fn run(self, global: &Global) -> Result<(), Failure> {
         let directory = home::directory(global)?;
         // Asked first: a relay that is down is no reason to leave half a tenant behind.
-        transport::probe(&self.relay).await?;
+        let link_key = self.link_key.map(|LinkKey(key)| key);
+        transport::probe(&self.relay, link_key.as_ref()).await?;
         let exists = Store::exists(&directory);
         let unlock = unlock(&directory, global.key_file.as_deref())?;
         let mut stored = if exists {
@@ -45,7 +62,7 @@ impl Init {
             StoredDevice::create(&directory, &unlock)?
         };
         let mut owner = match stored.endpoint().phase() {
-            Phase::Empty => self.found(stored)?,
+            Phase::Empty => self.found(stored, link_key)?,
             Phase::Founding => self.go_on(stored)?,
             Phase::Active | Phase::Enrolling | Phase::Granted => {
                 return Err(Failure::state(format!(
@@ -61,11 +78,11 @@ impl Init {
         finish(owner, outcome).await
     }
 
-    fn found(&self, stored: StoredDevice) -> Result<Owner, Failure> {
+    fn found(&self, stored: StoredDevice, link_key: Option<[u8; 32]>) -> Result<Owner, Failure> {
         let name = self.name.clone().unwrap_or_else(home::machine_name);
         // The key is in the person's hands before anything is stored or sent: a crash in between leaves a key
         // without a tenant, never a tenant without its key.
-        Owner::found(stored, &self.relay, &name, |key| match &self.recovery_file {
+        Owner::found(stored, &self.relay, link_key, &name, |key| match &self.recovery_file {
             Some(path) => write_recovery_file(path, key),
             None => Ok(show_recovery_key(key)?),
         })

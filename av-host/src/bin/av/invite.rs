@@ -49,7 +49,7 @@ impl Invite {
             let identity =
                 owner.device().identity().await?.ok_or_else(|| Failure::failed("the device stopped"))?;
             let url =
-                InviteUrl { token, origin: identity.origin, link_key: None, owner: Some(identity.device_id) };
+                InviteUrl { token, origin: identity.origin, link_key: identity.link_key, owner: Some(identity.device_id) };
             say!("{url}\n{}", url.token)?;
             let lifetime = humantime::format_duration(Duration::from_secs(u64::from(self.expires)));
             hint!("good once, for {lifetime}. Next: av approve --wait");

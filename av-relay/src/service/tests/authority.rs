@@ -56,16 +56,15 @@ async fn a_signature_is_for_one_nonce_origin_link_and_device() {
     let good = agent.authentication(tenant.id, random(), ORIGIN, LinkKind::Plain);
 
     let mut other_nonce = good;
-    other_nonce.nonce[0] ^= 1;
-    let other_origin = agent.authentication(tenant.id, good.nonce, "ws://127.0.0.1:7461", LinkKind::Plain);
-    let tls = agent.authentication(tenant.id, good.nonce, ORIGIN, LinkKind::Tls);
-    let mut claims_tls = good;
-    claims_tls.link = LinkKind::Tls;
+    other_nonce.channel[0] ^= 1;
+    let other_origin = agent.authentication(tenant.id, good.channel, "ws://127.0.0.1:7461", LinkKind::Plain);
+    let mut other_link = good;
+    other_link.link = LinkKind::Tls;
     let mut other_device = good;
     other_device.device = tenant.owner.id();
     let mut other_tenant = good;
     other_tenant.tenant = Tenant::founded(&relay).await.id;
-    for claim in [other_nonce, other_origin, tls, claims_tls, other_device, other_tenant] {
+    for claim in [other_nonce, other_origin, other_link, other_device, other_tenant] {
         assert_eq!(refusal(relay.authenticate(&claim).await).code(), RefusalCode::NotAuthorized, "{claim:?}");
     }
     assert_eq!(relay.authenticate(&good).await.unwrap(), tenant.actor(&agent));

@@ -1,11 +1,13 @@
 use av_wire::RefusalCode;
 use av_wire::frame::LinkKind;
+use av_wire::ids::Origin;
 use av_wire::limits::MAX_OWNERS;
 use av_wire::public::Role;
 use av_wire::statement::Verdict;
 
 use super::refusal;
-use crate::testing::{ORIGIN, Tenant, TestDevice, certify_by_root, random, relay};
+use crate::Founding;
+use crate::testing::{ORIGIN, Tenant, TestDevice, certify_by_root, random, relay, relay_as};
 
 #[tokio::test]
 async fn a_tenant_is_founded_once_and_the_same_call_again_succeeds() {
@@ -82,4 +84,21 @@ async fn founding_is_refused_for_another_origin_role_root_or_code() {
 
     // Nothing of all that stands in the way of the real founder.
     tenant.found(&tenant.owner, ORIGIN).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_closed_relay_founds_nobody_and_still_lets_a_tenants_further_owner_in() {
+    let origin = Origin::parse(ORIGIN).unwrap();
+    let (_cluster, closed) = relay_as(origin.clone(), Founding::Closed).await;
+    let stranger = Tenant::unknown(&closed);
+    assert_eq!(refusal(stranger.found(&stranger.owner, ORIGIN).await).code(), RefusalCode::NotAuthorized);
+    let claim = stranger.owner.authentication(stranger.id, random(), ORIGIN, LinkKind::Plain);
+    assert_eq!(refusal(closed.authenticate(&claim).await).code(), RefusalCode::NotAuthorized);
+
+    let open = relay_as(origin, Founding::Open).await.1;
+    let mut tenant = Tenant::founded(&open).await;
+    tenant.relay = closed;
+    let mut other = TestDevice::new(Role::Owner);
+    other.chain = certify_by_root(&tenant.root, tenant.id, &other);
+    tenant.found(&other, ORIGIN).await.unwrap();
 }

@@ -9,6 +9,7 @@ use nix::unistd::Pid;
 
 use super::binaries::parse_major;
 use super::{Cluster, EmbeddedError};
+use crate::Founding;
 use crate::Relay;
 use crate::store::{EntryContent, OpenError, Store};
 use crate::testing::{ORIGIN, Tenant, TestCluster, binaries, relay, scratch_folder, shared};
@@ -114,7 +115,8 @@ async fn what_was_stored_is_there_after_a_restart() {
         // On this test's own thread, which outlives it.
         let cluster = start(&scratch.0).unwrap();
         let store = Store::open(&cluster.endpoint()).await.unwrap();
-        let tenant = Tenant { relay: Relay::new(store, relay.origin().clone()), ..copy(&tenant) };
+        let tenant =
+            Tenant { relay: Relay::new(store, relay.origin().clone(), Founding::Open), ..copy(&tenant) };
         // The second time it is there, and this is the retry.
         tenant.found(&tenant.owner, ORIGIN).await.unwrap();
         let tx = tenant.relay.store().tenant(tenant.id).await.unwrap();
@@ -133,7 +135,7 @@ async fn accepted_messages_survive_a_server_that_is_killed() {
     for round in 0..ROUNDS {
         let cluster = start(&scratch.0).unwrap();
         let store = Store::open(&cluster.endpoint()).await.unwrap();
-        let relay = Relay::new(store, Origin::parse(ORIGIN).unwrap());
+        let relay = Relay::new(store, Origin::parse(ORIGIN).unwrap(), Founding::Open);
         let (tenant, agent) = match devices.take() {
             None => {
                 let tenant = Tenant::founded(&relay).await;

@@ -1,5 +1,7 @@
 //! The other end of a connection.
 
+use av_link::limits::TAG;
+use av_link::{Initiator, Transport};
 use av_wire::RefusalCode;
 use av_wire::frame::{LinkKind, ToDevice, ToRelay};
 use av_wire::ids::InboxEpoch;
@@ -12,17 +14,23 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 use super::Server;
 use crate::encoded::encoded;
-use crate::testing::{ORIGIN, Tenant, TestDevice, soon};
+use crate::link_keys::rng;
+use crate::testing::{Tenant, TestDevice, soon};
 
 pub(super) struct Client {
     stream: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    link: Option<Transport>,
     pub(super) nonce: [u8; 32],
 }
 
 pub(super) fn request(server: &Server) -> tungstenite::handshake::client::Request {
+    request_for(server, "av1")
+}
+
+pub(super) fn request_for(server: &Server, subprotocol: &str) -> tungstenite::handshake::client::Request {
     let url = format!("ws://{}{}", server.address, av_wire::frame::PATH);
     let mut request = url.into_client_request().unwrap();
-    request.headers_mut().insert("sec-websocket-protocol", "av1".parse().unwrap());
+    request.headers_mut().insert("sec-websocket-protocol", subprotocol.parse().unwrap());
     request
 }
 
@@ -30,12 +38,30 @@ impl Client {
     pub(super) async fn connect(server: &Server) -> Self {
         let (stream, response) = connect_async(request(server)).await.unwrap();
         assert_eq!(response.headers()["sec-websocket-protocol"], "av1");
-        let mut client = Self { stream, nonce: [0; 32] };
-        let challenge = client.receive().await;
+        let mut client = Self { stream, link: None, nonce: [0; 32] };
+        client.nonce = client.challenge().await;
+        client
+    }
+
+    /// Connects by the Noise link; `nonce` is then what an authentication signs.
+    pub(super) async fn linked(server: &Server, key: &[u8; 32]) -> Self {
+        let (stream, response) = connect_async(request_for(server, av_link::SUBPROTOCOL)).await.unwrap();
+        assert_eq!(response.headers()["sec-websocket-protocol"], av_link::SUBPROTOCOL);
+        let mut client = Self { stream, link: None, nonce: [0; 32] };
+        let (initiator, hello) = Initiator::start(&mut rng().unwrap(), server.relay.origin(), key).unwrap();
+        client.send_raw(Message::binary(hello.to_vec())).await;
+        let link = initiator.finish(&client.receive().await).unwrap();
+        client.nonce = *link.channel();
+        client.link = Some(link);
+        assert_eq!(client.challenge().await, [0; 32], "the link stands for a nonce");
+        client
+    }
+
+    async fn challenge(&mut self) -> [u8; 32] {
+        let challenge = self.receive().await;
         let ToDevice::Challenge { nonce, server_time } = decode(&challenge) else { panic!("{challenge:?}") };
         assert!(server_time > 1_700_000_000);
-        client.nonce = nonce;
-        client
+        nonce
     }
 
     /// Connects and authenticates; returns the inbox's epoch, too.
@@ -63,20 +89,37 @@ impl Client {
     }
 
     pub(super) async fn authenticate(&mut self, tenant: &Tenant, device: &TestDevice, receive_window: u16) {
-        let claim = device.authentication(tenant.id, self.nonce, ORIGIN, LinkKind::Plain);
+        let link = if self.link.is_some() { LinkKind::Noise } else { LinkKind::Plain };
+        self.authenticate_as(link, tenant, device, receive_window).await;
+    }
+
+    pub(super) async fn authenticate_as(
+        &mut self,
+        link: LinkKind,
+        tenant: &Tenant,
+        device: &TestDevice,
+        receive_window: u16,
+    ) {
+        let claim = device.authentication(tenant.id, self.nonce, tenant.relay.origin().as_str(), link);
         self.send(&ToRelay::Authenticate {
             tenant_id: tenant.id,
             device_id: device.id(),
             receive_window,
             ping_period: 0,
-            link: LinkKind::Plain,
+            link,
             signature: claim.signature,
         })
         .await;
     }
 
     pub(super) async fn send(&mut self, frame: &ToRelay<'_>) {
-        self.send_raw(Message::binary(encoded(frame))).await;
+        let mut bytes = encoded(frame);
+        if let Some(link) = &mut self.link {
+            let len = bytes.len();
+            bytes.resize(len + TAG, 0);
+            link.seal(&mut bytes, len).unwrap();
+        }
+        self.send_raw(Message::binary(bytes)).await;
     }
 
     pub(super) async fn send_raw(&mut self, message: Message) {
@@ -86,13 +129,31 @@ impl Client {
     /// The next frame's bytes.
     pub(super) async fn receive(&mut self) -> Vec<u8> {
         match self.next().await {
-            Message::Binary(bytes) => bytes.to_vec(),
+            Message::Binary(bytes) => match &mut self.link {
+                Some(link) => link.open(&mut bytes.to_vec()).unwrap().to_vec(),
+                None => bytes.to_vec(),
+            },
             other => panic!("no frame: {other:?}"),
         }
     }
 
     async fn next(&mut self) -> Message {
         soon(self.stream.next()).await.expect("a connection").unwrap()
+    }
+
+    /// The frames that come after `message`, until the connection is over.
+    pub(super) async fn heard_after(
+        stream: &mut WebSocketStream<MaybeTlsStream<TcpStream>>,
+        message: Vec<u8>,
+    ) -> Vec<Message> {
+        stream.send(Message::binary(message)).await.unwrap();
+        let mut heard = Vec::new();
+        while let Some(Ok(message)) = soon(stream.next()).await {
+            if message.is_binary() {
+                heard.push(message);
+            }
+        }
+        heard
     }
 
     /// The connection ends with this error and this close code.
