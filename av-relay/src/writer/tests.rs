@@ -5,6 +5,7 @@ use av_wire::ids::Origin;
 use av_wire::public::Role;
 use av_wire::statement::Verdict;
 
+use crate::Founding;
 use crate::Relay;
 use crate::store::Store;
 use crate::testing::{ORIGIN, Proxy, Tenant, TestCluster, random, relay, relay_on};
@@ -14,7 +15,7 @@ async fn a_connection_lost_in_commit_is_settled_by_the_messages_ids() {
     let (cluster, _) = relay().await;
     let proxy = Proxy::start(&cluster);
     let store = Store::open(&proxy.endpoint).await.unwrap();
-    let relay = Relay::new(store, Origin::parse(ORIGIN).unwrap());
+    let relay = Relay::new(store, Origin::parse(ORIGIN).unwrap(), Founding::Open);
     let tenant = Tenant::founded(&relay).await;
     let agent = tenant.active(Role::Agent).await;
     proxy.cut_the_next_commit();
