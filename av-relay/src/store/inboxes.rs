@@ -83,9 +83,11 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
-    fn message_bytes(&self) -> usize {
+    fn message_bytes(&self) -> i64 {
         match &self.content {
-            EntryContent::Message { header_blob, ciphertext, .. } => header_blob.len() + ciphertext.len(),
+            EntryContent::Message { header_blob, ciphertext, .. } => {
+                i64::try_from(header_blob.len() + ciphertext.len()).unwrap_or(i64::MAX)
+            }
             _ => 0,
         }
     }
@@ -229,8 +231,8 @@ impl TenantTx {
             )
             .await?;
         let entries: Vec<Entry> = rows.iter().map(entry).collect::<Result<_, _>>()?;
-        let bytes = entries.iter().map(Entry::message_bytes).fold(0, usize::saturating_add);
-        let is_full = entries.len() >= usize::from(limit) || bytes >= PAGE_BYTES as usize;
+        let bytes = entries.iter().map(Entry::message_bytes).fold(0, i64::saturating_add);
+        let is_full = entries.len() >= usize::from(limit) || bytes >= PAGE_BYTES;
         Ok(Page { entries, is_full })
     }
 }

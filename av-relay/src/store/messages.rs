@@ -44,7 +44,8 @@ pub(super) const SEND: &str = "WITH sent AS (
                      ELSE 0 END AS outcome
          FROM sent
          LEFT JOIN inbox i ON i.device_id = sent.recipient
-         LEFT JOIN av.devices s ON s.tenant_id = $1 AND s.device_id = sent.sender
+         LEFT JOIN LATERAL (
+             SELECT status FROM av.devices WHERE tenant_id = $1 AND device_id = sent.sender LIMIT 1) s ON true
          LEFT JOIN av.message_receipts r
                 ON r.tenant_id = $1 AND r.sender = sent.sender AND r.message_id = sent.message_id),
      placed AS (

@@ -8,7 +8,7 @@ use super::error::OpenError;
 type Migration = (i32, &'static str, &'static str);
 
 /// In order.
-const MIGRATIONS: [Migration; 9] = [
+const MIGRATIONS: [Migration; 10] = [
     (1, "0001_tenancy.sql", include_str!("../../migrations/0001_tenancy.sql")),
     (2, "0002_enrollment.sql", include_str!("../../migrations/0002_enrollment.sql")),
     (3, "0003_messages.sql", include_str!("../../migrations/0003_messages.sql")),
@@ -18,6 +18,7 @@ const MIGRATIONS: [Migration; 9] = [
     (7, "0007_api_keys.sql", include_str!("../../migrations/0007_api_keys.sql")),
     (8, "0008_message_partitions.sql", include_str!("../../migrations/0008_message_partitions.sql")),
     (9, "0009_janitor.sql", include_str!("../../migrations/0009_janitor.sql")),
+    (10, "0010_message_keys.sql", include_str!("../../migrations/0010_message_keys.sql")),
 ];
 
 /// "agentvault" as a number: relays that start at the same time on one database take turns.

@@ -40,7 +40,7 @@ async fn a_part_cannot_write_rows_of_another_tenant() {
     let connection = relay.store().writer().await.unwrap();
     let client = &connection;
     let insert = &client.prepare(INSERT).await.unwrap();
-    let mut group = GroupTx::begin(&client).await.unwrap();
+    let mut group = GroupTx::begin(client).await.unwrap();
     group.as_tenant(&b.id).submit(async { client.query(insert, &[&a.id.as_bytes().as_slice()]).await });
     let refused = group.commit().await.unwrap_err();
     let GroupError::Refused(error) = refused else { panic!("{refused:?}") };
