@@ -4,11 +4,13 @@ use static_assertions::{assert_impl_all, assert_not_impl_any};
 use zeroize::ZeroizeOnDrop;
 
 use super::{Party, confirmed, pair, round_trip, unopened_pair};
-use crate::crypto::{AgreementSecret, Secret, SigningSecret, XChaCha20Poly1305};
+use crate::crypto::{AgreementSecret, Drbg, KemSecret, Secret, SigningSecret, XChaCha20Poly1305};
+use crate::enroll::{Invite, RecoveryKey, Requested};
 use crate::invite::{InviteKeys, InviteText, InviteUrl};
 use crate::keys::{Identity, Prekeys};
-use crate::ratchet::Session;
 use crate::ratchet::state::Sending;
+use crate::ratchet::{PreviousSession, Sealed, Session};
+use crate::{Seal, SmallEndpoint};
 
 type Small = Party<XChaCha20Poly1305, 16>;
 
@@ -26,6 +28,18 @@ assert_keeps_its_secret!(
     Prekeys<1>,
     InviteKeys,
     Session<XChaCha20Poly1305, 16>,
+    PreviousSession<XChaCha20Poly1305>,
+    Sealed,
+    KemSecret,
+    Seal,
+    RecoveryKey,
+    Drbg,
+    Invite,
+    Requested,
+    SmallEndpoint,
+    crate::link::LinkSecret,
+    crate::link::Initiator,
+    crate::link::Transport,
 );
 // These are shown to the person they are for, by Display and by nothing else.
 assert_not_impl_any!(InviteText: core::fmt::Debug, Clone, Copy, PartialEq);
