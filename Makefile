@@ -1,7 +1,7 @@
 # Thin on purpose: each target is one script in .ci/. The times are those of 2 cores, after the crates are fetched.
 
 .DEFAULT_GOAL := help
-.PHONY: help doctor setup demo test firmware size targets vectors model ct bench-proto fuzz clean
+.PHONY: help doctor setup demo test firmware size targets vectors model ct bench-proto fuzz soak clean
 
 help:
 	@echo 'make demo      plays the whole job on a real database: 4 min to build once on 2 cores, then 6 s (KEEP=1 leaves it running)'
@@ -16,6 +16,7 @@ help:
 	@echo 'make ct        what secrets leave behind in time and memory, in the build that ships and at the level of firmware: 4 min once, then 1 min'
 	@echo 'make bench-proto  av-proto beside its own primitives and other Double Ratchets, in both builds of Poly1305: 10 min once, then 1 min'
 	@echo 'make fuzz      every decoder, ratchet, conversation and enrollment under libFuzzer: 15 min (SECONDS_EACH=10, ONLY=texts), needs a nightly'
+	@echo 'make soak      devices on networks of every rudeness, 300 seeds each: 10 min (SEEDS=20, FIRST=1000, ONLY=RUDE)'
 	@echo 'make clean     removes target/, which is all that the others write: 1 s'
 
 doctor:
@@ -53,6 +54,9 @@ bench-proto:
 
 fuzz:
 	@.ci/fuzz
+
+soak:
+	@.ci/soak
 
 clean:
 	rm -rf target

@@ -78,7 +78,7 @@ fn play(seed: u64, manners: Manners, steps: u64) -> Result<Sums, Violation> {
     let count = |is_it: fn(Fate) -> bool| world.ledger().count(is_it) as u64;
     sums.add(Sums(BTreeMap::from([
         ("messages heard", count(|fate| fate == Fate::Heard)),
-        ("messages excused", count(|fate| matches!(fate, Fate::Excused(_)))),
+        ("messages named", count(|fate| matches!(fate, Fate::Named(_)))),
     ])));
     Ok(sums)
 }

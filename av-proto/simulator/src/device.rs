@@ -10,6 +10,9 @@ use rand_core::SeedableRng;
 use crate::ledger::Violation;
 use crate::machine::{Capacity, Machine};
 
+/// Bytes before the content of a stored record: generation and mark.
+const HEAD: usize = 16;
+
 /// Sealed records by their key.
 pub type Store = BTreeMap<[u8; RecordKey::LEN], Vec<u8>>;
 
@@ -50,6 +53,8 @@ pub(crate) struct Waiting {
 struct Backup {
     store: Store,
     settled: BTreeSet<MessageId>,
+    /// The first message that is not in it.
+    sent: usize,
 }
 
 /// One simulated device.
@@ -107,7 +112,7 @@ impl Device {
         fork.settled = self.settled.clone();
         fork.id = self.id;
         fork.restart(clock)?;
-        fork.back_up();
+        fork.back_up(0);
         Ok(fork)
     }
 
@@ -191,25 +196,45 @@ impl Device {
         self.machine.resume().map_err(|error| Violation::new(format!("the stored records: {error}")))
     }
 
-    /// Copies the disk; the oldest of four copies goes.
-    pub(crate) fn back_up(&mut self) {
+    /// Copies the disk; the oldest of four copies goes. `sent` messages were sent by now.
+    pub(crate) fn back_up(&mut self, sent: usize) {
         if self.backups.len() == 4 {
             self.backups.pop_front();
         }
-        self.backups.push_back(Backup { store: self.store.clone(), settled: self.settled.clone() });
+        let sent = self.unstored.first().copied().unwrap_or(sent);
+        self.backups.push_back(Backup { store: self.store.clone(), settled: self.settled.clone(), sent });
     }
 
     pub(crate) fn backups(&self) -> usize {
         self.backups.len()
     }
 
-    /// The disk is as it was at that copy.
-    pub(crate) fn roll_back(&mut self, backup: usize) {
-        if let Some(backup) = self.backups.get(backup) {
-            self.store = backup.store.clone();
-            self.settled = backup.settled.clone();
-            self.rolled_back = true;
-        }
+    /// The disk is as it was at that copy; returns the first message that is not in it.
+    pub(crate) fn roll_back(&mut self, backup: usize) -> Option<usize> {
+        let backup = self.backups.get(backup)?;
+        self.store = backup.store.clone();
+        self.settled = backup.settled.clone();
+        self.rolled_back = true;
+        Some(backup.sent)
+    }
+
+    /// The numbers of the messages in the stored inbox: each begins its payload.
+    pub(crate) fn inbox(&self) -> Result<Vec<usize>, Violation> {
+        // Sequence, sender, id, no copy's recipient, length.
+        const PAYLOAD: usize = HEAD + 8 + 16 + 16 + 1 + 2;
+        let records = self.stored()?.into_iter();
+        let entries = records.filter(|(key, _)| key.first() == Some(&(RecordKind::Inbox as u8)));
+        let number = |record: Vec<u8>| record.get(PAYLOAD..)?.first_chunk().copied();
+        let numbers = entries.filter_map(|(_, record)| number(record));
+        Ok(numbers.map(|number| u32::from_be_bytes(number) as usize).collect())
+    }
+
+    /// What the stored outbox calls its entries.
+    pub(crate) fn outbox(&self) -> Result<BTreeSet<u64>, Violation> {
+        let records = self.stored()?.into_iter();
+        let entries = records.filter(|(key, _)| key.first() == Some(&(RecordKind::Outbox as u8)));
+        let id = |record: Vec<u8>| record.get(HEAD..)?.first_chunk().copied();
+        Ok(entries.filter_map(|(_, record)| id(record)).map(u64::from_be_bytes).collect())
     }
 
     /// Every record in memory, in the clear.
@@ -232,8 +257,6 @@ impl Device {
 
     /// The store holds exactly what memory holds; asked of a device that has nothing left to say.
     pub(crate) fn check_store(&mut self) -> Result<(), Violation> {
-        // Generation and mark stand before the content of a stored record.
-        const HEAD: usize = 16;
         let stored = self.stored()?;
         let memory = self.records();
         let keys: BTreeSet<_> = stored.keys().chain(memory.keys()).copied().collect();

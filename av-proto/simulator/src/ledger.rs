@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use av_proto::OutboxId;
 use av_proto::wire::{DeviceId, MessageId};
 
 /// A broken promise, with the steps that led to it.
@@ -48,12 +49,14 @@ pub enum Fate {
     Owed,
     /// The application has it.
     Heard,
-    /// It need not arrive; why not.
-    Excused(&'static str),
+    /// Its sender, or its recipient, was told that it may be lost, or no process is left that could tell; which.
+    Named(&'static str),
 }
 
 struct Sent {
     from: usize,
+    /// The sender's number for it.
+    id: OutboxId,
     to: DeviceId,
     payload: Vec<u8>,
     fate: Fate,
@@ -86,6 +89,7 @@ impl Ledger {
         &mut self,
         from: usize,
         to: DeviceId,
+        id: OutboxId,
         payload: Vec<u8>,
         nonce: Option<Vec<u8>>,
     ) -> usize {
@@ -93,7 +97,7 @@ impl Ledger {
         if let Some(nonce) = nonce {
             self.by_nonce.insert(nonce, number);
         }
-        self.sent.push(Sent { from, to, payload, fate: Fate::NotStored, offered: None });
+        self.sent.push(Sent { from, id, to, payload, fate: Fate::NotStored, offered: None });
         number
     }
 
@@ -112,19 +116,36 @@ impl Ledger {
         self.sent.get(number).map(|sent| sent.fate)
     }
 
-    pub(crate) fn excuse(&mut self, number: usize, why: &'static str) {
+    /// How many were sent.
+    pub(crate) fn len(&self) -> usize {
+        self.sent.len()
+    }
+
+    /// Whom a message was sent to.
+    pub(crate) fn recipient(&self, number: usize) -> Option<DeviceId> {
+        self.sent.get(number).map(|sent| sent.to)
+    }
+
+    /// A message that is still owed was named, or cannot be.
+    pub(crate) fn named(&mut self, number: usize, why: &'static str) {
         if let Some(sent) = self.sent.get_mut(number).filter(|sent| sent.fate == Fate::Owed) {
-            sent.fate = Fate::Excused(why);
+            sent.fate = Fate::Named(why);
         }
     }
 
-    /// Excuses all that is owed to or by a device.
-    pub(crate) fn excuse_device(&mut self, index: usize, id: Option<DeviceId>, why: &'static str) {
-        for sent in &mut self.sent {
-            if (sent.from == index || Some(sent.to) == id) && sent.fate == Fate::Owed {
-                sent.fate = Fate::Excused(why);
-            }
+    /// The same of what a device calls by this number. One whose store went back uses numbers again: the last counts.
+    pub(crate) fn named_by_sender(&mut self, from: usize, id: OutboxId, why: &'static str) {
+        let its = self.sent.iter().rposition(|sent| sent.from == from && sent.id == id);
+        if let Some(number) = its {
+            self.named(number, why);
         }
+    }
+
+    /// What a device sent, from this number on, and what it calls it, while it is owed.
+    pub(crate) fn owed_by(&self, from: usize, first: usize) -> Vec<(usize, OutboxId)> {
+        let sent = self.sent.iter().enumerate().skip(first);
+        let owed = sent.filter(|(_, sent)| sent.from == from && sent.fate == Fate::Owed);
+        owed.map(|(number, sent)| (number, sent.id)).collect()
     }
 
     /// A message is offered to an application.

@@ -39,7 +39,7 @@ pub struct World {
     trace: VecDeque<String>,
     /// All were active before anything went wrong.
     was_active: bool,
-    /// Devices that took in something the relay made up, or an old store: what they send or should hear may be lost.
+    /// Devices that took in something the relay made up: they may acknowledge what they never saw.
     deceived: Vec<bool>,
     /// The nonce of the genuine message that a device is taking in.
     in_hand: Option<Vec<u8>>,
@@ -149,7 +149,8 @@ impl World {
         self.check_active()?;
         self.was_active = true;
         self.relay.back_up();
-        self.devices.iter_mut().for_each(Device::back_up);
+        let sent = self.ledger.len();
+        self.devices.iter_mut().for_each(|device| device.back_up(sent));
         Ok(())
     }
 
@@ -225,6 +226,10 @@ impl World {
                 let now = owner.now(clock);
                 // Approved before, or no room just now: whether the device becomes active is seen at rest.
                 let _ = owner.machine.approve(now, &mut owner.rng, &view.device_id);
+                Ok(())
+            }
+            Event::Unreceipted(id) | Event::Refused(id, _) => {
+                self.ledger.named_by_sender(index, *id, "its sender was told");
                 Ok(())
             }
             Event::ConnectionSilent => self.disconnect(index, 0),

@@ -5,7 +5,7 @@ use av_proto::wire::frame::{ToDevice, ToRelay};
 use av_proto::{ConnectionError, Event, RecordKind};
 
 use super::{STORM, World};
-use crate::device::{Did, StoreMood};
+use crate::device::{Device, Did, StoreMood};
 use crate::ledger::{Fate, Violation};
 use crate::relay::{Content, Down, to_bytes};
 use crate::watch;
@@ -67,9 +67,24 @@ impl World {
     pub(super) fn restart(&mut self, index: usize) -> Result<(), Violation> {
         self.note(format!("{index} dies and restarts"));
         self.count("crash");
+        // What left the outbox in the last batch may have been given up for room, and the process that would tell died.
+        // What a receipt took out is with its recipient, and is heard or counts as lost by a roll-back there.
+        let kept = self.device(index)?.outbox()?;
+        for (number, id) in self.ledger.owed_by(index, 0) {
+            if !kept.contains(&id.number()) && !self.is_with_recipient(number)? {
+                self.ledger.named(number, "its sender died before it could tell");
+            }
+        }
         self.relay.close(index, 0)?;
         let clock = self.clock;
         self.device(index)?.restart(clock)
+    }
+
+    /// Whether a message lies in its recipient's store, for an application that has yet to hear it.
+    fn is_with_recipient(&self, number: usize) -> Result<bool, Violation> {
+        let recipient = self.ledger.recipient(number).and_then(|to| self.index_of(&to));
+        let inbox = recipient.and_then(|index| self.devices.get(index)).map(Device::inbox).transpose()?;
+        Ok(inbox.is_some_and(|inbox| inbox.contains(&number)))
     }
 
     pub(super) fn transmit(&mut self, index: usize, frame: Vec<u8>) -> Result<(), Violation> {
@@ -114,7 +129,7 @@ impl World {
             let nonce = nonce(header_blob)?;
             let number = self.ledger.number_of(nonce);
             let owed = number.filter(|number| self.ledger.fate(*number) == Some(Fate::Owed));
-            if let Some(number) = owed.filter(|_| !is_exempt) {
+            if let Some(number) = owed.filter(|_| !is_exempt && !self.rejected.contains(nonce)) {
                 return Err(Violation::new(format!("message {number} was acknowledged and is not stored")));
             }
             // A device that was lied to about a sequence acknowledges what it never saw.
@@ -227,14 +242,14 @@ impl World {
         Ok(true)
     }
 
-    /// The genuine message in hand was rejected: an honest network gives no reason to, and any other is told which.
+    /// The genuine message in hand was rejected: an honest network gives no reason to. It is still owed.
     fn note_rejection(&mut self) -> Result<(), Violation> {
         let Some(nonce) = self.in_hand.take() else { return Ok(()) };
-        if let Some(number) = self.ledger.number_of(&nonce) {
-            if self.manners.delay == 0 && self.ledger.fate(number) == Some(Fate::Owed) {
-                return Err(Violation::new(format!("message {number} was rejected")));
-            }
-            self.ledger.excuse(number, "rejected, and so named");
+        if let Some(number) = self.ledger.number_of(&nonce)
+            && self.manners.delay == 0
+            && self.ledger.fate(number) == Some(Fate::Owed)
+        {
+            return Err(Violation::new(format!("message {number} was rejected")));
         }
         self.rejected.insert(nonce);
         Ok(())

@@ -91,8 +91,7 @@ impl World {
             }
             Rude::Withhold => {
                 if let Some(place) = self.staged_message(choices) {
-                    let (_, content) = self.relay.staged.remove(place);
-                    self.excuse(&content, "the relay lost it")?;
+                    self.relay.staged.remove(place);
                     self.count("withhold");
                 }
                 Ok(())
@@ -141,18 +140,21 @@ impl World {
 
     fn roll_back(&mut self, index: usize, choices: &mut Choices<'_>) -> Result<(), Violation> {
         if choices.chance(500) {
-            self.device(index)?.back_up();
+            let sent = self.ledger.len();
+            self.device(index)?.back_up(sent);
             return Ok(());
         }
         let device = self.device(index)?;
         let backup = choices.below(device.backups());
-        device.roll_back(backup);
+        let inbox = device.inbox()?;
+        let Some(first) = device.roll_back(backup) else { return Ok(()) };
         self.note(format!("{index} comes back from a backup"));
         self.count("rollback");
-        // Until sessions heal by themselves, what the two write to each other may be lost from now on.
-        if let Some(deceived) = self.deceived.get_mut(index) {
-            *deceived = true;
+        // A device cannot name what its disk no longer knows of: what it sent, and what it took and nobody heard yet.
+        for (number, _) in self.ledger.owed_by(index, first) {
+            self.ledger.named(number, "its sender's store forgot it");
         }
+        inbox.into_iter().for_each(|number| self.ledger.named(number, "its recipient's store forgot it"));
         self.restart(index)
     }
 
@@ -164,8 +166,6 @@ impl World {
         self.note("the relay's database comes back from a backup");
         self.count("epoch");
         for index in 0..self.devices.len() {
-            let id = self.device(index)?.id;
-            self.ledger.excuse_device(index, id, "the relay's database came back from a backup");
             self.disconnect(index, 0)?;
         }
         Ok(())
@@ -186,7 +186,6 @@ impl World {
         self.count("corrupt");
         if choices.chance(500) {
             // In place of the message, not beside it.
-            self.excuse(&content, "the relay changed it")?;
             self.relay.staged.remove(place);
         }
         self.relay.staged.insert(place, (to, forged));
@@ -232,15 +231,6 @@ impl World {
         };
         self.count("inject");
         self.relay.inject(index, frame);
-        Ok(())
-    }
-
-    fn excuse(&mut self, content: &Content, why: &'static str) -> Result<(), Violation> {
-        if let Content::Message { header_blob, genuine: true, .. } = content
-            && let Some(number) = self.ledger.number_of(super::passing::nonce(header_blob)?)
-        {
-            self.ledger.excuse(number, why);
-        }
         Ok(())
     }
 

@@ -99,10 +99,8 @@ impl World {
         let len = if choices.chance(20) { 3_500 } else { choices.below(120) };
         let payload = self.ledger.payload(len);
         let device = self.device(index)?;
-        if device.machine.send(&mut device.rng, &peer, &payload).is_err() {
-            return Ok(());
-        }
-        self.book(index, peer, payload).map(drop)
+        let Ok(id) = device.machine.send(&mut device.rng, &peer, &payload) else { return Ok(()) };
+        self.book(index, peer, id, payload).map(drop)
     }
 
     /// The application takes a message that was offered, and answers it or not.
@@ -111,8 +109,8 @@ impl World {
         let device = self.device(index)?;
         let Some(waiting) = device.waiting.pop_front() else { return Ok(()) };
         let sent = answers.then(|| device.machine.answer(&mut device.rng, &waiting.ticket, &payload));
-        let answered = sent.is_some_and(|sent| sent.is_ok());
-        if !answered {
+        let answer = sent.and_then(Result::ok);
+        if answer.is_none() {
             let confirmed = device.machine.confirm(&waiting.ticket);
             confirmed.map_err(|error| Violation::new(format!("a fresh ticket: {error}")))?;
         }
@@ -120,7 +118,7 @@ impl World {
         self.ledger.heard(waiting.number);
         self.note(format!("{index} hears message {}", waiting.number));
         self.count("heard");
-        if answered { self.book(index, waiting.from, payload).map(drop) } else { Ok(()) }
+        answer.map_or(Ok(()), |id| self.book(index, waiting.from, id, payload).map(drop))
     }
 
     /// Books a message that was sent, and returns its number.
@@ -128,9 +126,10 @@ impl World {
         &mut self,
         index: usize,
         to: av_proto::wire::DeviceId,
+        id: av_proto::OutboxId,
         payload: Vec<u8>,
     ) -> Result<usize, Violation> {
-        let number = self.ledger.sent(index, to, payload, watch::last_body_nonce());
+        let number = self.ledger.sent(index, to, id, payload, watch::last_body_nonce());
         self.note(format!("{index} sends message {number}"));
         self.count("sent");
         self.device(index)?.unstored.push(number);
