@@ -58,6 +58,6 @@ impl Manners {
     /// All of it, and stores that come back from a backup, on either side.
     pub const RUDE: Self = Self { rollback: 4, epoch: 3, ..Self::LYING };
 
-    /// The same, before the devices are enrolled.
-    pub const TAMPERING: Self = Self { tamper: 60, ..Self::RUDE };
+    /// A relay that changes requests and grants; little else goes wrong, so that many come that far.
+    pub const TAMPERING: Self = Self { tamper: 120, inject: 1, ..Self::FAULTY };
 }

@@ -24,8 +24,13 @@ pub fn conversation(input: &[u8]) {
 /// An agent enrolls at an owner over a network that changes, loses, repeats and makes up frames.
 pub fn enrollment(input: &[u8]) {
     INVITED.with(|begun| {
-        let begun = begun
-            .get_or_init(|| world(World::invited(1, &[Capacity::Host, Capacity::Small], Manners::TAMPERING)));
+        let begun = begun.get_or_init(|| {
+            world(World::invited(
+                1,
+                &[Capacity::Host, Capacity::Small],
+                Manners { tamper: 1, ..Manners::RUDE },
+            ))
+        });
         play(begun, input);
     });
 }

@@ -12,6 +12,8 @@ use crate::relay::{Down, to_bytes};
 /// One byte of the next request or grant that goes to a device.
 #[derive(Clone, Copy)]
 pub(super) struct Tampering {
+    /// Requests pass as they are: after one that was changed no grant follows.
+    only_grants: bool,
     field: usize,
     byte: usize,
     mask: u8,
@@ -23,6 +25,7 @@ impl World {
     /// From now on the relay waits for a request or a grant to change.
     pub(super) fn tamper(&mut self, choices: &mut Choices<'_>) {
         self.tampering = Some(Tampering {
+            only_grants: choices.chance(500),
             field: choices.below(6),
             byte: choices.below(256) << 8 | choices.below(256),
             mask: u8::try_from(choices.below(255)).unwrap_or(0) + 1,
@@ -32,14 +35,16 @@ impl World {
 
     /// What becomes of a frame to a device on its way.
     pub(super) fn passed_on(&mut self, index: usize, down: Down) -> Result<Down, Violation> {
-        let Some(Tampering { field, byte, mask, beside }) = self.tampering else { return Ok(down) };
+        let Some(Tampering { only_grants, field, byte, mask, beside }) = self.tampering else {
+            return Ok(down);
+        };
         let changed = match decode(&down.frame) {
             Ok(ToDevice::Granted { grant }) => {
                 let mut grant = grant.to_vec();
                 bend(&mut grant, byte, mask);
                 to_bytes(&ToDevice::Granted { grant: &grant })?
             }
-            Ok(ToDevice::PendingDevice { request, inviter, enroll, late }) => {
+            Ok(ToDevice::PendingDevice { request, inviter, enroll, late }) if !only_grants => {
                 let EnrollRequest { mut lookup, mut device, mut pop, mut tag, .. } = enroll;
                 let (mut bundle, mut sealed_name) = (enroll.bundle.to_vec(), enroll.sealed_name.to_vec());
                 let fields: [&mut [u8]; 6] =

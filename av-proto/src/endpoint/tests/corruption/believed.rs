@@ -7,7 +7,7 @@ use super::Verdict::{Burnt, Changed, Genuine, Told};
 pub(super) type Believed = (u8, &'static str, Verdict, &'static str);
 
 /// The relay's own word, which is a hint or its own business. Whatever is not listed is refused, ignored or rejected.
-pub(super) const BELIEVED: [Believed; 31] = [
+pub(super) const BELIEVED: [Believed; 32] = [
     (65, "inbox_epoch", Genuine, "the relay names the inbox, and the first name is as good as any"),
     (65, "inbox_epoch", Changed, "a new name begins the count anew: what comes twice is known by its id"),
     (65, "next_sequence", Genuine, "where the inbox goes on: an earlier place begins the count anew"),
@@ -26,11 +26,12 @@ pub(super) const BELIEVED: [Believed; 31] = [
     (74, "code", Changed, "why the relay does not take a message is its own word"),
     (75, "sequence", Genuine, "the relay numbers its entries"),
     (75, "previous", Genuine, "the first entry of a connection may show a gap, which is told"),
+    (75, "previous", Changed, "an older copy, as a gap shows this to be, replaces its prekeys"),
     (75, "received_at", Genuine, "the relay's clock, which nothing asks"),
     (76, "sequence", Genuine, "as of a message"),
     (76, "previous", Genuine, "as of a message"),
     (77, "sequence", Genuine, "as of a message"),
-    (77, "previous", Genuine, "as of a message"),
+    (77, "previous", Changed, "as of a message"),
     (79, "chain", Genuine, "a known peer's prekeys are verified under its own key, without a chain"),
     (79, "bundle", Changed, "whom a chain certifies is known from then on, whatever the prekeys beside it"),
     (81, "number", Told, "one hint for another"),
