@@ -278,7 +278,7 @@ impl World {
         let may_miss_entries = self.may_miss_entries(index);
         let is_kept = |key: &[u8; 3]| {
             let is = |kind: RecordKind| key.first() == Some(&(kind as u8));
-            !is(RecordKind::Meta) && !(is(RecordKind::Prekeys) && may_miss_entries)
+            !(is(RecordKind::Meta) || is(RecordKind::Prekeys) && may_miss_entries)
         };
         let differs = before
             .iter()
