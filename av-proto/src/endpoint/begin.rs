@@ -6,16 +6,15 @@ use av_wire::{DeviceId, Origin, Role, Suites};
 use heapless::String;
 use rand_core::CryptoRng;
 
-use super::device::{Device, LinkKeys, Progress};
+use super::device::{Device, LinkKeys};
 use super::error::EndpointError;
 use super::meta::Meta;
 use super::{Endpoint, Phase};
 use crate::Now;
 use crate::crypto::{Aead, scrubbed};
-use crate::enroll::Requested;
-use crate::invite::{InviteText, NAME_MAX, is_plain};
+use crate::invite::{InviteText, NAME_MAX, PLATFORM_MAX, is_plain};
 use crate::keys::{Identity, Prekeys};
-use crate::limits::{KEM_PREKEYS_IN_BUNDLE, ONE_TIME_PREKEYS};
+use crate::limits::KEM_PREKEYS_IN_BUNDLE;
 
 /// Where an enrolling device is to be found, and what the invite's URL said beside its token.
 #[derive(Clone, Copy, Debug)]
@@ -70,30 +69,46 @@ where
             return Err(EndpointError::NotOwner);
         }
         let name = valid_name(options.name)?;
+        if options.platform.len() > PLATFORM_MAX || !is_plain(options.platform) {
+            return Err(EndpointError::InvalidName);
+        }
         let identity = self.generate_identity(rng, options.role)?;
-        let prekeys = Prekeys::generate(rng, identity.public().suites, now.wall);
-        let mut room = [[0; KEM_RECORD]; KEM_PREKEYS_IN_BUNDLE];
-        let bundle = prekeys.bundle(&identity, &mut room).map_err(|_| EndpointError::Bug)?;
         let link_keys = LinkKeys::of(options.link_key, now.wall);
-        let requested = Requested::new(
-            rng,
-            invite,
-            &identity,
-            &bundle,
-            &name,
-            options.platform,
-            link_keys.current,
-            options.inviter,
-        )
-        .map_err(|_| EndpointError::InvalidName)?;
-        self.begin(identity, name, options.origin, link_keys, requested, prekeys);
-        Ok(())
+        self.begin(now, rng, identity, name, options.origin, link_keys);
+        let requested = self.request(rng, invite, options);
+        if requested.is_err() {
+            self.device.clear();
+            self.prekeys.clear();
+            self.meta.clear();
+        }
+        requested
+    }
+
+    /// Makes the request where it stays, of the identity and the prekeys that stand in their places.
+    #[inline(never)]
+    fn request(
+        &mut self,
+        rng: &mut dyn CryptoRng,
+        invite: &InviteText,
+        options: &EnrollOptions<'_>,
+    ) -> Result<(), EndpointError> {
+        let device = self.device.get_mut().ok_or(EndpointError::Bug)?;
+        let prekeys = self.prekeys.get().ok_or(EndpointError::Bug)?;
+        let link_key = device.link_keys.current;
+        let (identity, requested) = device.await_grant().map_err(|_| EndpointError::Bug)?;
+        let mut room = [[0; KEM_RECORD]; KEM_PREKEYS_IN_BUNDLE];
+        let bundle = prekeys.bundle(identity, &mut room).map_err(|_| EndpointError::Bug)?;
+        let EnrollOptions { name, platform, inviter, .. } = *options;
+        requested
+            .fill(rng, invite, identity, &bundle, name, platform, link_key, inviter)
+            .map_err(|_| EndpointError::Bug)
     }
 
     pub(super) fn require_empty(&self) -> Result<(), EndpointError> {
         if self.device.is_empty() { Ok(()) } else { Err(EndpointError::NotEmpty) }
     }
 
+    #[inline(never)]
     pub(super) fn generate_identity(
         &self,
         rng: &mut dyn CryptoRng,
@@ -110,21 +125,43 @@ where
         if has_kem { A::SUITE.alone().and(A::SUITE.with_kem()) } else { A::SUITE.alone() }
     }
 
-    /// In a frame of its own: what makes keys and signatures before it has no room for a device beside them.
-    #[inline(never)]
+    /// Puts a device without a tenant into its place, and makes its prekeys.
     pub(super) fn begin(
+        &mut self,
+        now: Now,
+        rng: &mut dyn CryptoRng,
+        identity: Identity,
+        name: String<NAME_MAX>,
+        origin: &Origin,
+        link_keys: LinkKeys,
+    ) {
+        // A connection that was allowed before may not be allowed to this device.
+        self.disconnected();
+        let suites = identity.public().suites;
+        self.place_device(identity, name, origin, link_keys);
+        self.place_prekeys(now, rng, suites);
+        self.place_meta();
+    }
+
+    /// In a frame of its own, as the two below: what makes keys has no room for a device beside them.
+    #[inline(never)]
+    fn place_device(
         &mut self,
         identity: Identity,
         name: String<NAME_MAX>,
         origin: &Origin,
         link_keys: LinkKeys,
-        progress: impl Into<Progress>,
-        prekeys: Prekeys<ONE_TIME_PREKEYS>,
     ) {
-        // A connection that was allowed before may not be allowed to this device.
-        self.disconnected();
-        self.device.set(Device::new(identity, name, origin.clone(), link_keys, progress.into()));
-        self.prekeys.set(prekeys);
+        self.device.set(Device::new(identity, name, origin.clone(), link_keys));
+    }
+
+    #[inline(never)]
+    fn place_prekeys(&mut self, now: Now, rng: &mut dyn CryptoRng, suites: Suites) {
+        self.prekeys.set(Prekeys::generate(rng, suites, now.wall));
+    }
+
+    #[inline(never)]
+    fn place_meta(&mut self) {
         self.meta.set(Meta::new());
     }
 }

@@ -91,21 +91,38 @@ pub(super) enum Handshake {
 impl Device {
     pub(super) const MAX_LEN: usize = Identity::LEN + 2 + NAME_MAX + 2 + 280 + 72 + 1 + Requested::MAX_LEN;
 
-    /// A device without a membership. Inlined, so that the room for one is not moved.
+    /// A device whose progress and membership are still to be put in their places. Inlined, so that the room for them is
+    /// not moved.
     #[inline(always)]
     pub(super) const fn new(
         identity: Identity,
         name: String<NAME_MAX>,
         origin: Origin,
         link_keys: LinkKeys,
-        progress: Progress,
     ) -> Self {
-        Self { identity, name, origin, link_keys, progress, membership: Membership::empty() }
+        Self {
+            identity,
+            name,
+            origin,
+            link_keys,
+            progress: Progress::Active,
+            membership: Membership::empty(),
+        }
     }
 
-    /// Takes in the membership to be.
+    /// The place of a request that is to be made, empty.
+    pub(super) fn await_grant(&mut self) -> Result<(&Identity, &mut Requested), CodecError> {
+        self.progress = Progress::Requested(Requested::empty());
+        match &mut self.progress {
+            Progress::Requested(requested) => Ok((&self.identity, requested)),
+            _ => Err(CodecError),
+        }
+    }
+
+    /// Takes in the membership to be, of a tenant that the relay has to confirm.
     #[cfg(feature = "owner")]
-    pub(super) fn enter(&mut self, membership: Membership) {
+    pub(super) fn found(&mut self, membership: Membership, founding: Founding) {
+        self.progress = Progress::Founding(founding);
         self.membership = membership;
     }
 
@@ -281,28 +298,16 @@ impl Device {
             LinkKeys { current: *reader.array()?, next: *reader.array()?, stated_at: reader.u64()? };
         let step = reader.u8()?;
         let chain = if step == 1 { None } else { Some(reader.var()?) };
-        let progress = match step {
-            0 => Progress::Founding(Founding::read(reader)?),
-            1 => Progress::Requested(Requested::read(reader)?),
-            2 => Progress::Granted(Granted::read(reader)?),
-            3 => Progress::Active,
-            _ => return Err(CodecError),
-        };
-        slot.restore(Self::new(identity, name, origin, link_keys, progress), mark);
+        slot.restore(Self::new(identity, name, origin, link_keys), mark);
         let device = slot.get_mut().ok_or(CodecError)?;
+        match step {
+            0 => device.progress = Progress::Founding(Founding::read(reader)?),
+            1 => device.await_grant()?.1.restore(reader)?,
+            2 => device.progress = Progress::Granted(Granted::read(reader)?),
+            3 => {}
+            _ => return Err(CodecError),
+        }
         chain.map_or(Ok(()), |chain| device.membership.fill(chain))
-    }
-}
-
-impl From<Founding> for Progress {
-    fn from(founding: Founding) -> Self {
-        Self::Founding(founding)
-    }
-}
-
-impl From<Requested> for Progress {
-    fn from(requested: Requested) -> Self {
-        Self::Requested(requested)
     }
 }
 

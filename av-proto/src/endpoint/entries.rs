@@ -141,7 +141,9 @@ where
         Some(message_id(tenant, sender, device.identity.device_id(), header_blob, ciphertext))
     }
 
-    /// Opens a message into the scratch buffer; on an error every record is as it was.
+    /// Opens a message into the scratch buffer; on an error every record is as it was. In a frame of its own, as what
+    /// follows it.
+    #[inline(never)]
     pub(super) fn open(
         &mut self,
         now: Now,
@@ -166,6 +168,7 @@ where
     }
 
     /// A message opened: its plaintext stands in the scratch buffer.
+    #[inline(never)]
     fn opened(
         &mut self,
         now: Now,

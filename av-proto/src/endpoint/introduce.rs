@@ -11,7 +11,7 @@ use super::error::{ConnectionError, EndpointError};
 use super::event::{Event, Standing};
 use super::link::Awaited;
 use super::meta::{Allowed, Meta};
-use super::peer::Peer;
+use super::peer::NewPeer;
 use super::slot::{Held, Slot};
 use crate::Now;
 use crate::crypto::Aead;
@@ -103,6 +103,7 @@ where
 
     /// A message came from an unknown device, which names itself by its chain or by its id. Its place is not stored
     /// before the message opens.
+    #[inline(never)]
     pub(super) fn introduced(
         &mut self,
         now: Now,
@@ -192,6 +193,7 @@ where
     }
 
     /// A device that a chain certifies, if this device believes it and wants to know the device.
+    #[inline(never)]
     pub(super) fn believed(&self, device_id: &DeviceId, chain: Chain<'_>) -> Option<Acquaintance> {
         let own = self.device.get()?;
         let Meta { revoked, allowed, .. } = self.meta.get()?;
@@ -210,10 +212,10 @@ where
             Role::Owner => "owner",
             Role::Agent => "agent",
         };
-        let certification = known.certification.clone();
-        let peer = Peer::new(known.device, name.try_into().ok()?, Standing::Active, certification, None);
+        let (device, certification) = (&known.device, &known.certification);
+        let new = NewPeer { device, name, standing: Standing::Active, certification, psk: None };
         let vacancy = self.vacancy(now)?;
-        self.add_peer(&vacancy, peer);
+        self.add_peer(&vacancy, &new);
         Some(vacancy.slot)
     }
 

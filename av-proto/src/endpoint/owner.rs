@@ -23,7 +23,7 @@ use super::calls::CallAbout;
 use super::control::kind;
 use super::error::{ApproveError, EndpointError};
 use super::event::{Event, RequestVerdict, RequestView, Standing};
-use super::peer::{Context, Peer};
+use super::peer::{Context, NewPeer};
 use super::slot::Slot;
 use super::working_set::Vacancy;
 use crate::Now;
@@ -294,11 +294,14 @@ where
         chain_hash: [u8; 32],
         certification: Certification,
     ) -> Result<(), ApproveError> {
-        let name = request.name().try_into().map_err(|_| ApproveError::Bug)?;
-        self.add_peer(
-            vacancy,
-            Peer::new(*request.device(), name, Standing::Approved, certification, Some(psk)),
-        );
+        let new = NewPeer {
+            device: request.device(),
+            name: request.name(),
+            standing: Standing::Approved,
+            certification: &certification,
+            psk: Some(&psk),
+        };
+        self.add_peer(vacancy, &new);
         let device = self.device.get().ok_or(ApproveError::NotOwner)?;
         let tenant = device.membership().ok_or(ApproveError::NotOwner)?.tenant_id();
         let context = Context { tenant, identity: &device.identity, now, may_begin: true };

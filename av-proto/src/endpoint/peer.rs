@@ -37,6 +37,15 @@ pub(super) struct Context<'c> {
     pub(super) may_begin: bool,
 }
 
+/// What a peer begins with; borrowed, because a peer is made in its slot.
+pub(super) struct NewPeer<'p> {
+    pub(super) device: &'p DevicePublic,
+    pub(super) name: &'p str,
+    pub(super) standing: Standing,
+    pub(super) certification: &'p Certification,
+    pub(super) psk: Option<&'p Secret<32>>,
+}
+
 /// A peer, and what is known of the sessions with it.
 pub(super) struct Peer<A: Aead, const SKIP: usize> {
     pub(super) device: DevicePublic,
@@ -78,22 +87,18 @@ pub(super) struct Peer<A: Aead, const SKIP: usize> {
 }
 
 impl<A: Aead, const SKIP: usize> Peer<A, SKIP> {
+    /// Inlined, so that it is made where it stays.
     #[inline(always)]
-    pub(super) fn new(
-        device: DevicePublic,
-        name: String<NAME_MAX>,
-        standing: Standing,
-        certification: Certification,
-        psk: Option<Secret<32>>,
-    ) -> Self {
+    pub(super) fn new(new: &NewPeer<'_>) -> Self {
         Self {
-            device,
-            device_id: device.device_id(),
-            name,
-            standing,
-            certification,
+            device: *new.device,
+            device_id: new.device.device_id(),
+            // No longer than a name may be: it is this crate's, a record's or a verified request's.
+            name: new.name.try_into().unwrap_or_default(),
+            standing: new.standing,
+            certification: new.certification.clone(),
             suspended_by: Vec::new(),
-            psk: InvitePsk::new(psk),
+            psk: InvitePsk::new(new.psk.map(Secret::duplicate)),
             accepted_generation: 0,
             sent_generation: 0,
             newest_prekey: 0,

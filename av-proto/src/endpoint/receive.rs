@@ -14,7 +14,7 @@ use super::entries::Entry;
 use super::error::ConnectionError;
 use super::event::{EndReason, Event, Standing};
 use super::outbox::OutboxEntry;
-use super::peer::Peer;
+use super::peer::NewPeer;
 use super::slot::Slot;
 use super::wait::Wait;
 use super::{Endpoint, Phase};
@@ -192,18 +192,15 @@ where
             meta.serials = grant.serials();
         }
         let owner = *grant.approver();
-        let owner_name = "owner".try_into().unwrap_or_default();
         if let Some(vacancy) = self.vacancy(now) {
-            self.add_peer(
-                &vacancy,
-                Peer::new(
-                    owner,
-                    owner_name,
-                    Standing::Active,
-                    grant.owner_certification().clone(),
-                    Some(psk),
-                ),
-            );
+            let new = NewPeer {
+                device: &owner,
+                name: "owner",
+                standing: Standing::Active,
+                certification: grant.owner_certification(),
+                psk: Some(&psk),
+            };
+            self.add_peer(&vacancy, &new);
         }
         self.notify(Event::EnrollmentGranted { owner: owner.fingerprint() });
     }

@@ -53,19 +53,9 @@ where
     }
 
     fn take_statement(&mut self, posted: &Posted<'_>) -> Result<(), NoEffect> {
-        let device = self.device.get().ok_or(NoEffect::Refused)?;
-        let own_id = *device.identity.device_id();
-        let membership = device.membership().ok_or(NoEffect::Refused)?;
-        let meta = self.meta.get().ok_or(NoEffect::Refused)?;
-        let object = Unverified::decode(posted.signed).map_err(|_| NoEffect::Refused)?;
-        let claimed = Statement::from_unverified(&object).map_err(|_| NoEffect::Refused)?;
-        if claimed.issuer == own_id && claimed.serial <= meta.statement_serial {
-            return Err(NoEffect::Known);
-        }
-        let verified =
-            posted.verify(membership.tenant_id(), membership.root()).map_err(|_| NoEffect::Refused)?;
-        let has_say = has_say(&verified, &meta.revoked);
-        let Said { issuer, subject, certifies, verdict, serial, link_keys } = Said::of(&verified);
+        let own_id = self.device_id().ok_or(NoEffect::Refused)?;
+        let (said, has_say) = self.verify_statement(posted)?;
+        let Said { issuer, subject, certifies, verdict, serial, link_keys } = said;
         if subject != own_id && self.is_absent(&subject) {
             return Err(NoEffect::NeedPeer(subject));
         }
@@ -117,6 +107,24 @@ where
             self.notify(Event::Uncertified);
         }
         Ok(())
+    }
+
+    /// What a statement says, and whether its issuer has that say. In a frame of its own: verifying takes seven kilobytes of
+    /// stack, which leaves no room for what is done then.
+    #[inline(never)]
+    fn verify_statement(&self, posted: &Posted<'_>) -> Result<(Said, bool), NoEffect> {
+        let device = self.device.get().ok_or(NoEffect::Refused)?;
+        let own_id = device.identity.device_id();
+        let membership = device.membership().ok_or(NoEffect::Refused)?;
+        let meta = self.meta.get().ok_or(NoEffect::Refused)?;
+        let object = Unverified::decode(posted.signed).map_err(|_| NoEffect::Refused)?;
+        let claimed = Statement::from_unverified(&object).map_err(|_| NoEffect::Refused)?;
+        if claimed.issuer == *own_id && claimed.serial <= meta.statement_serial {
+            return Err(NoEffect::Known);
+        }
+        let verified =
+            posted.verify(membership.tenant_id(), membership.root()).map_err(|_| NoEffect::Refused)?;
+        Ok((Said::of(&verified), has_say(&verified, &meta.revoked)))
     }
 
     /// The link keys of a relay: nothing to a device that is at another one.

@@ -12,7 +12,7 @@ use super::Endpoint;
 use super::error::{LendError, RestoreError};
 use super::event::{PeerView, Standing};
 use super::outbox::OutboxEntry;
-use super::peer::Peer;
+use super::peer::{NewPeer, Peer};
 use super::peer_head::PeerHead;
 use super::slot::Slot;
 use crate::Now;
@@ -237,12 +237,14 @@ where
         Some(Vacancy { slot, index, is_new: true })
     }
 
-    /// Puts a new peer into its slot.
-    pub(super) fn add_peer(&mut self, vacancy: &Vacancy, peer: Peer<A, SKIP>) {
+    /// Makes a new peer in its slot: it is too large to be moved about on a microcontroller's stack.
+    #[inline(never)]
+    pub(super) fn add_peer(&mut self, vacancy: &Vacancy, new: &NewPeer<'_>) {
         let set = &mut self.working_set;
         let Some(slot) = self.peers.get_mut(vacancy.slot) else { return };
-        set.unknown = set.unknown.filter(|unknown| *unknown != peer.device_id);
-        slot.set(peer);
+        let device_id = new.device.device_id();
+        set.unknown = set.unknown.filter(|unknown| *unknown != device_id);
+        slot.set(Peer::new(new));
         slot.index = vacancy.index;
         set.known = set.known.saturating_add(u16::from(vacancy.is_new));
         set.next_index = set.next_index.max(u32::from(vacancy.index) + 1);

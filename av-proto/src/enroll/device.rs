@@ -129,17 +129,52 @@ impl Requested {
         link_key: [u8; 32],
         inviter: Option<DeviceId>,
     ) -> Result<Self, CryptoError> {
-        let keys = InviteKeys::derive(invite);
-        let mut buffer = [0; OWN_BUNDLE];
-        let bundle = bundle.encode(&mut buffer).map_err(|_| CryptoError)?;
-        let bundle = Vec::from_slice(bundle).map_err(|_| CryptoError)?;
-        let sealed_name = keys.seal_name(rng, name, platform)?;
+        let mut requested = Self::empty();
+        requested.fill(rng, invite, identity, bundle, name, platform, link_key, inviter)?;
+        Ok(requested)
+    }
+
+    /// One that is not made yet; [`Self::fill`] makes it where it stays.
+    pub(crate) const fn empty() -> Self {
+        Self {
+            keys: InviteKeys::ZERO,
+            bundle: Vec::new(),
+            sealed_name: [0; SEALED_NAME],
+            pop: Signature([0; 64]),
+            tag: [0; 32],
+            transcript: EnrollTranscript([0; 32]),
+            link_key: [0; 32],
+            inviter: None,
+        }
+    }
+
+    /// [`Self::new`], where the request stays: with the signature that it takes, a microcontroller has no room to move
+    /// it about.
+    #[expect(clippy::too_many_arguments, reason = "those of `new`")]
+    #[inline(never)]
+    pub(crate) fn fill(
+        &mut self,
+        rng: &mut dyn CryptoRng,
+        invite: &InviteText,
+        identity: &Identity,
+        bundle: &Bundle<'_>,
+        name: &str,
+        platform: &str,
+        link_key: [u8; 32],
+        inviter: Option<DeviceId>,
+    ) -> Result<(), CryptoError> {
+        self.keys = InviteKeys::derive(invite);
+        self.bundle.resize_default(OWN_BUNDLE).map_err(|_| CryptoError)?;
+        let len = bundle.encode(&mut self.bundle).map_err(|_| CryptoError)?.len();
+        self.bundle.truncate(len);
+        self.sealed_name = self.keys.seal_name(rng, name, platform)?;
         let device = identity.public().to_bytes();
-        let transcript =
-            EnrollTranscript::new(keys.lookup(), &device, &bundle, &sealed_name).map_err(|_| CryptoError)?;
-        let pop = identity.signing().sign(SignaturePurpose::Enroll, &[&transcript.0])?;
-        let tag = keys.enroll_tag(&transcript)?;
-        Ok(Self { keys, bundle, sealed_name, pop, tag, transcript, link_key, inviter })
+        self.transcript = EnrollTranscript::new(self.keys.lookup(), &device, &self.bundle, &self.sealed_name)
+            .map_err(|_| CryptoError)?;
+        self.pop = identity.signing().sign(SignaturePurpose::Enroll, &[&self.transcript.0])?;
+        self.tag = self.keys.enroll_tag(&self.transcript)?;
+        (self.link_key, self.inviter) = (link_key, inviter);
+        Ok(())
     }
 
     /// Writes the `Enroll` frame into `out` and returns the bytes written.
@@ -163,6 +198,7 @@ impl Requested {
     ///
     /// # Errors
     /// [`GrantError::LinkKey`] when only that differs, else [`GrantError::Invalid`].
+    #[inline(never)]
     pub fn verify<'b>(
         &self,
         identity: &Identity,
@@ -172,12 +208,9 @@ impl Requested {
         if !self.keys.verify_grant_tag(&self.transcript, grant) || grant.origin != origin.as_str() {
             return Err(GrantError::Invalid);
         }
-        let root = grant.chain().claimed_root().map_err(|_| GrantError::Invalid)?;
-        let tenant_id = TenantId::of_root(&root);
-        let certified = grant.chain().verify(&tenant_id, |_| false).map_err(|_| GrantError::Invalid)?;
-        let approver = *certified.issuer().ok_or(GrantError::Invalid)?;
+        let approver = verified_approver(grant.chain(), identity.public())?;
         let is_inviter = self.inviter.is_none_or(|inviter| inviter == approver.device_id());
-        if certified.public() != identity.public() || approver.role != Role::Owner || !is_inviter {
+        if approver.role != Role::Owner || !is_inviter {
             return Err(GrantError::Invalid);
         }
         if self.link_key != [0; 32] && grant.link_key != self.link_key {
@@ -218,17 +251,28 @@ impl Requested {
         self.inviter.as_ref().map_or(Ok(()), |inviter| writer.bytes(inviter.as_bytes()))
     }
 
-    pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, CodecError> {
-        Ok(Self {
-            keys: InviteKeys::read(reader)?,
-            bundle: Vec::from_slice(reader.var()?).map_err(|_| CodecError)?,
-            sealed_name: *reader.array()?,
-            pop: Signature(*reader.array()?),
-            tag: *reader.array()?,
-            transcript: EnrollTranscript(*reader.array()?),
-            link_key: *reader.array()?,
-            inviter: if reader.flag()? { Some(DeviceId(*reader.array()?)) } else { None },
-        })
+    /// Reads a request into its empty place.
+    pub(crate) fn restore(&mut self, reader: &mut Reader<'_>) -> Result<(), CodecError> {
+        self.keys = InviteKeys::read(reader)?;
+        self.bundle.extend_from_slice(reader.var()?).map_err(|_| CodecError)?;
+        self.sealed_name = *reader.array()?;
+        self.pop = Signature(*reader.array()?);
+        self.tag = *reader.array()?;
+        self.transcript = EnrollTranscript(*reader.array()?);
+        self.link_key = *reader.array()?;
+        self.inviter = if reader.flag()? { Some(DeviceId(*reader.array()?)) } else { None };
+        Ok(())
+    }
+}
+
+/// The device that certified `own` with this chain, every link of which holds. In a frame of its own.
+#[inline(never)]
+fn verified_approver(chain: Chain<'_>, own: &DevicePublic) -> Result<DevicePublic, GrantError> {
+    let root = chain.claimed_root().map_err(|_| GrantError::Invalid)?;
+    let certified = chain.verify(&TenantId::of_root(&root), |_| false).map_err(|_| GrantError::Invalid)?;
+    match certified.issuer() {
+        Some(approver) if certified.public() == own => Ok(*approver),
+        _ => Err(GrantError::Invalid),
     }
 }
 

@@ -38,6 +38,15 @@ impl InviteKeys {
     /// Bytes of the encoding in a record.
     pub const LEN: usize = 5 * 32;
 
+    /// No invite's; [`Self::derive`] takes their place.
+    pub(crate) const ZERO: Self = Self {
+        lookup: [0; 32],
+        enroll_key: Secret::zero(),
+        grant_key: Secret::zero(),
+        psk: Secret::zero(),
+        name_key: Secret::zero(),
+    };
+
     /// `KDF("AV1 invite", token, "", 160)`.
     pub fn derive(invite: &InviteText) -> Self {
         let [lookup, enroll_key, grant_key, psk, name_key] =
@@ -157,6 +166,7 @@ impl InviteKeys {
     }
 
     /// Whether the grant's tag is the inviting device's proof, in constant time.
+    #[inline(never)]
     pub fn verify_grant_tag(&self, transcript: &EnrollTranscript, grant: &Grant<'_>) -> bool {
         let mut serials = Vec::<OwnerSerial, MAX_OWNERS>::new();
         if !grant.serials.iter().all(|serial| serials.push(serial).is_ok()) {

@@ -69,7 +69,7 @@ impl<'b> Posted<'b> {
         let is_root = statement.issuer == DeviceId::ROOT;
         let (key, subject_certifies, provenance) = match statement.verdict {
             Verdict::Revoked => {
-                let Walked { first: subject, provenance, .. } = self.chain.walk(tenant, |_, _| false)?;
+                let Walked { first: subject, provenance, .. } = self.chain.walk(tenant, &mut |_, _| false)?;
                 if subject.id() != statement.subject {
                     return Err(InvalidChain);
                 }

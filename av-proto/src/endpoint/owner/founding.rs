@@ -10,7 +10,6 @@ use crate::endpoint::begin::valid_name;
 use crate::endpoint::device::LinkKeys;
 use crate::endpoint::error::EndpointError;
 use crate::enroll::RecoveryKey;
-use crate::keys::Prekeys;
 
 impl<A, const PEERS: usize, const SKIP: usize, const OUTBOX: usize, const INBOX: usize, const BODY: usize>
     Endpoint<A, PEERS, SKIP, OUTBOX, INBOX, BODY>
@@ -65,12 +64,11 @@ where
         self.require_empty()?;
         let name = valid_name(name)?;
         let identity = self.generate_identity(rng, Role::Owner)?;
-        let prekeys = Prekeys::generate(rng, identity.public().suites, now.wall);
         let (membership, founding) =
             root.found(&identity, origin, now.wall).map_err(|_| EndpointError::Bug)?;
         let link_keys = LinkKeys::of(link_key, now.wall);
-        self.begin(identity, name, origin, link_keys, founding, prekeys);
-        self.device.get_mut().ok_or(EndpointError::Bug)?.enter(membership);
+        self.begin(now, rng, identity, name, origin, link_keys);
+        self.device.get_mut().ok_or(EndpointError::Bug)?.found(membership, founding);
         Ok(())
     }
 }

@@ -4,8 +4,8 @@ use av_wire::DeviceId;
 use av_wire::layout::Reader;
 use av_wire::limits::MAX_OWNERS;
 
-use super::Peer;
 use super::psk::InvitePsk;
+use super::{NewPeer, Peer};
 use crate::Now;
 use crate::crypto::Aead;
 use crate::endpoint::peer_head::PeerHead;
@@ -85,7 +85,9 @@ impl<A: Aead, const SKIP: usize> Peer<A, SKIP> {
     fn place(slot: &mut Slot<Self>, mark: u64, reader: &mut Reader<'_>) -> Result<(), CodecError> {
         let PeerHead { device, name, standing, diverged, .. } = PeerHead::read(reader)?;
         let certification = Certification::read(reader)?;
-        slot.restore(Self::new(device, name, standing, certification, None), mark);
+        let new =
+            NewPeer { device: &device, name: &name, standing, certification: &certification, psk: None };
+        slot.restore(Self::new(&new), mark);
         let peer = slot.get_mut().ok_or(CodecError)?;
         for _ in 0..reader.u8()? {
             peer.suspended_by.push(DeviceId(*reader.array()?)).map_err(|_| CodecError)?;

@@ -5,13 +5,14 @@ use av_wire::chain::{Lineage, Provenance};
 use std::collections::BTreeMap;
 
 use av_wire::frame::ToDevice;
-use av_wire::{DeviceId, DevicePublic, RejectCode, Role};
+use av_wire::{DeviceId, RejectCode, Role};
 use chacha20::ChaCha20Rng;
 use rand_core::SeedableRng;
 
 use super::crowd::{AGENTS, Heard, LIMIT, Node, Tenant};
 use super::{ConnectionError, Event, NOW, Output};
-use crate::endpoint::peer::Peer;
+use crate::endpoint::peer::NewPeer;
+use crate::endpoint::working_set::Vacancy;
 use crate::endpoint::{Endpoint, EndpointError, LendError, PeerRecord, RestoreError, SendError, Standing};
 use crate::keys::Identity;
 use crate::record::{RecordKey, RecordKind};
@@ -38,17 +39,32 @@ fn lent_peers_hear_and_say_what_peers_in_memory_do() {
     assert_eq!(with_six, with_all);
 }
 
-/// A peer that was never talked to.
-fn stranger(rng: &mut ChaCha20Rng) -> Peer<XChaCha20Poly1305, 16> {
-    stranger_of_role(rng, Role::Agent)
+/// Adds an agent that was never talked to.
+fn add_stranger<const PEERS: usize>(
+    endpoint: &mut Endpoint<XChaCha20Poly1305, PEERS, 16, 4, 2, 4_256>,
+    vacancy: &Vacancy,
+    rng: &mut ChaCha20Rng,
+) {
+    add_stranger_of_role(endpoint, vacancy, rng, Role::Agent);
 }
 
-fn stranger_of_role(rng: &mut ChaCha20Rng, role: Role) -> Peer<XChaCha20Poly1305, 16> {
+fn add_stranger_of_role<const PEERS: usize>(
+    endpoint: &mut Endpoint<XChaCha20Poly1305, PEERS, 16, 4, 2, 4_256>,
+    vacancy: &Vacancy,
+    rng: &mut ChaCha20Rng,
+    role: Role,
+) -> DeviceId {
     let identity = Identity::generate(rng, role, XChaCha20Poly1305::SUITE.alone(), 4_096);
-    let device: DevicePublic = *identity.public();
     let by_root = Provenance { name: [0; 16], lineage: Lineage::new(), kept: None };
-    let certification = Certification::new(by_root);
-    Peer::new(device, "stranger".try_into().expect("short"), Standing::Active, certification, None)
+    let new = NewPeer {
+        device: identity.public(),
+        name: "stranger",
+        standing: Standing::Active,
+        certification: &Certification::new(by_root),
+        psk: None,
+    };
+    endpoint.add_peer(vacancy, &new);
+    *identity.device_id()
 }
 
 #[test]
@@ -58,7 +74,7 @@ fn ten_thousand_peers_are_kept_and_the_right_one_is_found() {
     while tenant.owner.directory.len() < 10_000 {
         for _ in 0..16 {
             let vacancy = tenant.owner.endpoint.vacancy(NOW).expect("room");
-            tenant.owner.endpoint.add_peer(&vacancy, stranger(&mut rng));
+            add_stranger(&mut tenant.owner.endpoint, &vacancy, &mut rng);
         }
         tenant.owner.drain();
     }
@@ -80,14 +96,12 @@ fn ten_thousand_peers_are_kept_and_the_right_one_is_found() {
 fn owners_stay_in_memory_before_agents_do() {
     let mut tenant = Tenant::<64>::new(AGENTS);
     let mut rng = ChaCha20Rng::seed_from_u64(4);
-    let sibling = stranger_of_role(&mut rng, Role::Owner);
-    let id = sibling.device_id;
     let vacancy = tenant.owner.endpoint.vacancy(NOW).expect("room");
-    tenant.owner.endpoint.add_peer(&vacancy, sibling);
+    let id = add_stranger_of_role(&mut tenant.owner.endpoint, &vacancy, &mut rng, Role::Owner);
     for _ in 0..20 {
         for _ in 0..16 {
             let vacancy = tenant.owner.endpoint.vacancy(NOW).expect("room");
-            tenant.owner.endpoint.add_peer(&vacancy, stranger(&mut rng));
+            add_stranger(&mut tenant.owner.endpoint, &vacancy, &mut rng);
         }
         tenant.owner.drain();
     }
@@ -211,7 +225,7 @@ fn with_no_more_peers_allowed_an_approval_says_so_and_changes_nothing() {
     owner.endpoint.keep_peers(9);
     let vacancy = owner.endpoint.vacancy(NOW).expect("one more");
     let mut rng = ChaCha20Rng::seed_from_u64(3);
-    owner.endpoint.add_peer(&vacancy, stranger(&mut rng));
+    add_stranger(&mut owner.endpoint, &vacancy, &mut rng);
     owner.drain();
     assert!(owner.endpoint.vacancy(NOW).is_none());
     owner.endpoint.keep_peers(10);

@@ -122,20 +122,31 @@ pub(super) fn write<'o>(
     encoder.finish()
 }
 
-/// A revocation of `issuer` that keeps `signed`, said by the root or by an owner further up the chain.
-pub(super) fn verify_keeping(
+/// Under which a link verifies that has these above it.
+#[inline(never)]
+pub(super) fn issuer_key(above: &[Link<'_>], root: &[u8; 32]) -> Result<[u8; 32], InvalidChain> {
+    match above.first() {
+        Some(issuer) => Ok(*Said::of(issuer.signed)?.verifying_key()),
+        None => Ok(*root),
+    }
+}
+
+/// Under which a revocation verifies that keeps `signed`: of the issuer that stands first `above` it, said by the root or
+/// by an owner further up.
+#[inline(never)]
+pub(super) fn keeping_key(
     revocation: &[u8],
     tenant: &TenantId,
-    issuer: &DeviceId,
     signed: &[u8],
     root: &[u8; 32],
-    further_up: &[Link<'_>],
-) -> Result<(), InvalidChain> {
+    above: &[Link<'_>],
+) -> Result<[u8; 32], InvalidChain> {
     let object = Unverified::decode(revocation)?;
     let statement = Statement::from_unverified(&object)?;
+    let (issuer, further_up) = above.split_first().ok_or(InvalidChain)?;
     if statement.verdict != Verdict::Revoked
         || statement.tenant_id != *tenant
-        || statement.subject != *issuer
+        || statement.subject != Said::of(issuer.signed)?.id()
         || !statement.keeps(signed)
     {
         return Err(InvalidChain);
@@ -147,5 +158,5 @@ pub(super) fn verify_keeping(
             key = Some(*owner.verifying_key());
         }
     }
-    object.verify(&key.ok_or(InvalidChain)?).map_err(|_| InvalidChain)
+    key.ok_or(InvalidChain)
 }
