@@ -114,6 +114,7 @@ impl Membership {
     }
 
     /// Whether a device that this one, an owner, certified would be out.
+    #[cfg(feature = "owner")]
     pub(crate) fn is_out_below(&self, own_id: &DeviceId, device: &DeviceId, revoked: &Revoked) -> bool {
         let Ok(own) = self.chain().provenance(0) else { return true };
         revoked.is_out(device, &own.lineage) || revoked.is_out(device, core::slice::from_ref(own_id))
