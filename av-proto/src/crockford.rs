@@ -17,8 +17,8 @@ const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 const BITS: usize = 5;
 /// Symbols of a group.
 const GROUP: usize = 4;
-/// Bytes of the longest text: prefix, 56 symbols, dashes between 14 groups.
-const MAX_TEXT: usize = 80;
+/// Bytes of the longest text, an API key's: prefix, 80 symbols, dashes between 20 groups.
+const MAX_TEXT: usize = 5 + 80 + 19;
 /// Stands for a character that is no symbol.
 const NO_SYMBOL: u8 = 0xff;
 
@@ -105,7 +105,7 @@ pub(crate) fn parse<const SYMBOLS: usize>(
 }
 
 /// Bits of the longest payload with its checksum.
-const MAX_BITS: usize = 280;
+const MAX_BITS: usize = 400;
 
 /// The symbols of payload and checksum as ASCII.
 fn symbols<const SYMBOLS: usize>(label: &'static [u8], payload: &[u8]) -> Zeroizing<[u8; SYMBOLS]> {

@@ -98,7 +98,7 @@
 //! | [`EndpointError`], [`SendError`], [`ApproveError`] | the caller: the command cannot be carried out now, or at all; nothing changed |
 //! | [`ConnectionError`] | the driver: the relay or the path to it is at fault; close, and connect again after a while |
 //! | [`PersistError::Store`], [`RestoreError`], [`LendError`], [`SealError`] | the operator: the store or its key is not as it was left |
-//! | [`InviteError`], [`RecoveryKeyError`] | the person who typed it: the message says what to look at |
+//! | [`InviteError`], [`ApiKeyError`], [`RecoveryKeyError`] | the person who typed it: the message says what to look at |
 //! | `Bug` in any of them | us: please report it |
 //!
 //! What a peer or a forger gets wrong is no error of any call: the message is rejected at the relay and reported as
@@ -126,6 +126,7 @@
 //! order of storing and speaking is then theirs to keep.
 #![cfg_attr(not(test), no_std)]
 
+pub mod api_key;
 mod crockford;
 pub mod crypto;
 pub mod endpoint;
@@ -144,6 +145,7 @@ pub mod testing;
 mod vectors;
 pub mod x3dh;
 
+pub use api_key::{ApiKey, ApiKeyError};
 pub use av_link as link;
 pub use av_wire as wire;
 pub use crypto::{Aead, Drbg, XChaCha20Poly1305};
