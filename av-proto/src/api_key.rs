@@ -12,7 +12,7 @@ use rand_core::CryptoRng;
 
 use crate::crockford;
 use crate::crypto::{Secret, SigningSecret};
-use crate::record::codec::{CodecError, ReadRecord, Writer};
+use crate::record::codec::{CodecError, Writer};
 
 /// Before the text.
 const PREFIX: &str = "avk1-";

@@ -76,7 +76,7 @@
 //!
 //! | | peers in memory | skipped keys a session | messages out | messages in | largest `Deliver` frame | RAM, 64 bit |
 //! | --- | --- | --- | --- | --- | --- | --- |
-//! | [`SmallEndpoint`] | 2 | 16 | 3, and one place for receipts | 2 | 4,096 B | below 50 KiB |
+//! | [`SmallEndpoint`] | 2 | 16 | 3, and one place for receipts | 2 | 4,096 B | below 60 KiB |
 //! | [`HostEndpoint`] | 64, and more in the store | 32 | 48 | 8 | 8,192 B | below 750 KiB |
 //!
 //! With feature `pq` a session holds a KEM ciphertext of 1,088 bytes beside. What is full says so
@@ -86,7 +86,7 @@
 //!
 //! | | |
 //! | --- | --- |
-//! | `owner`, by default | what only an owner does: founding, inviting, approving, stating; a device without it is an agent's |
+//! | `owner`, by default | what only an owner does: founding, inviting, approving, granting API keys, stating; a device without it is an agent's |
 //! | `aes-gcm` | [`crypto`] has AES-256-GCM, for suite 0x02: an endpoint takes its AEAD as a type parameter |
 //! | `pq` | ML-KEM-768 in the key agreement, suites 0x11 and 0x12: about 35 KB of stack more |
 //! | `testing` | the in-memory relay of the example above, for integrators' own tests; not for production |
@@ -169,7 +169,7 @@ pub struct Now {
 }
 
 /// A host's endpoint: 64 peers in memory, 32 skipped keys a session, 48 messages out that wait for their receipts, 8
-/// messages in, frames up to 8,192 bytes. About 743 KiB: box it.
+/// messages in, frames up to 8,192 bytes. About 747 KiB: box it.
 pub type HostEndpoint = Endpoint<XChaCha20Poly1305, 64, 32, 48, 8, 8_352>;
 
 /// A microcontroller's endpoint: 2 peers, 16 skipped keys a session, 3 messages out and a place for receipts, 2

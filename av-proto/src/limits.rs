@@ -121,6 +121,10 @@ pub const OWN_BUNDLE: usize =
 /// without feature `owner` makes none.
 pub const INVITES: usize = if cfg!(feature = "owner") { 8 } else { 0 };
 
+/// API keys that an owner's device has granted and not closed: each takes a kilobyte for the devices that enrolled with
+/// it. With no room, the next is granted when one is closed. A device without feature `owner` grants none.
+pub const KEYS: usize = if cfg!(feature = "owner") { 4 } else { 0 };
+
 /// Verified enrollment requests that wait for the owner's word. The oldest goes for a fifth, and comes back when the
 /// requests are listed again.
 pub const PENDING_REQUESTS: usize = 4;

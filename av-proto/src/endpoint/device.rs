@@ -1,6 +1,7 @@
 //! This device: its keys, its relay, and how far it has come.
 
 use av_wire::bundle::KEM_RECORD;
+use av_wire::chain::Chain;
 use av_wire::frame::{LinkKind, ToRelay, authentication_message};
 use av_wire::layout::Reader;
 use av_wire::signature::InvalidSignature;
@@ -10,7 +11,8 @@ use heapless::String;
 
 use super::link::Channel;
 use super::slot::Slot;
-use crate::enroll::{Founding, Granted, Membership, Requested, VerifiedGrant};
+use crate::api_key::ApiKey;
+use crate::enroll::{CertifiedByKey, Founding, Granted, KeyHeld, Membership, Requested, VerifiedGrant};
 use crate::invite::NAME_MAX;
 use crate::keys::{Identity, Prekeys, Secret};
 use crate::limits::{KEM_PREKEYS_IN_BUNDLE, ONE_TIME_PREKEYS, OWN_BUNDLE};
@@ -76,6 +78,8 @@ pub(super) enum Progress {
     Founding(Founding),
     Requested(Requested),
     Granted(Granted),
+    KeyHeld(KeyHeld),
+    CertifiedByKey(CertifiedByKey),
     Active,
 }
 
@@ -85,6 +89,8 @@ pub(super) enum Handshake {
     Found,
     Enroll,
     Activate,
+    FindKey,
+    EnrollWithKey,
     Authenticate,
 }
 
@@ -119,6 +125,11 @@ impl Device {
         }
     }
 
+    /// Takes in the key that is to certify this device.
+    pub(super) fn hold_key(&mut self, key: ApiKey) {
+        self.progress = Progress::KeyHeld(KeyHeld::new(key));
+    }
+
     /// Takes in the membership to be, of a tenant that the relay has to confirm.
     #[cfg(feature = "owner")]
     pub(super) fn found(&mut self, membership: Membership, founding: Founding) {
@@ -143,6 +154,8 @@ impl Device {
             Progress::Founding(_) => Handshake::Found,
             Progress::Requested(_) => Handshake::Enroll,
             Progress::Granted(_) => Handshake::Activate,
+            Progress::KeyHeld(_) => Handshake::FindKey,
+            Progress::CertifiedByKey(_) => Handshake::EnrollWithKey,
             Progress::Active => Handshake::Authenticate,
         }
     }
@@ -164,6 +177,18 @@ impl Device {
         // The grant was verified, so its chain is one.
         self.membership.fill(grant.chain().as_bytes()).ok()?;
         Some(requested.into_psk())
+    }
+
+    /// From the key to its certificate; the key is wiped. Nothing changes when no key is held, or `chain` is none.
+    pub(super) fn certified_by_key(
+        &mut self,
+        chain: Chain<'_>,
+        certified: CertifiedByKey,
+    ) -> Result<(), CodecError> {
+        let Progress::KeyHeld(_) = self.progress else { return Err(CodecError) };
+        self.membership.fill(chain.as_bytes())?;
+        self.progress = Progress::CertifiedByKey(certified);
+        Ok(())
     }
 
     /// The membership of an active device.
@@ -191,8 +216,9 @@ impl Device {
         out: &'o mut [u8],
     ) -> Result<&'o [u8], EncodeError> {
         match &self.progress {
-            Progress::Founding(founding) => self.write_found(founding, prekeys, out),
+            Progress::Founding(_) | Progress::CertifiedByKey(_) => self.write_with_bundle(prekeys, out),
             Progress::Requested(requested) => requested.frame(self.identity.public(), out),
+            Progress::KeyHeld(held) => held.frame(out),
             Progress::Granted(granted) => {
                 let frame = ToRelay::Activate {
                     tenant_id: *self.membership.tenant_id(),
@@ -221,20 +247,22 @@ impl Device {
     /// In a frame of its own, as [`Self::authenticate`]: the message and the bundle take a kilobyte each, on top of
     /// which a signature takes four.
     #[inline(never)]
-    fn write_found<'o>(
+    fn write_with_bundle<'o>(
         &self,
-        founding: &Founding,
         prekeys: &Prekeys<ONE_TIME_PREKEYS>,
         out: &'o mut [u8],
     ) -> Result<&'o [u8], EncodeError> {
         let (mut buffer, mut room) = ([0; OWN_BUNDLE], [[0; KEM_RECORD]; KEM_PREKEYS_IN_BUNDLE]);
         let bundle = prekeys.bundle(&self.identity, &mut room).map_err(|_| EncodeError)?;
-        let bundle = bundle.encode(&mut buffer)?;
-        let frame = ToRelay::Found {
-            code: &[],
-            chain: self.membership.chain().as_bytes(),
-            bundle,
-            signature: *founding.signature(),
+        let (chain, bundle) = (self.membership.chain().as_bytes(), bundle.encode(&mut buffer)?);
+        let frame = match &self.progress {
+            Progress::Founding(founding) => {
+                ToRelay::Found { code: &[], chain, bundle, signature: *founding.signature() }
+            }
+            Progress::CertifiedByKey(certified) => {
+                ToRelay::EnrollWithKey { chain, bundle, pop: *certified.pop() }
+            }
+            _ => return Err(EncodeError),
         };
         av_wire::encode(&frame, out)
     }
@@ -263,6 +291,8 @@ impl Device {
             Progress::Requested(_) => 1,
             Progress::Granted(_) => 2,
             Progress::Active => 3,
+            Progress::KeyHeld(_) => 4,
+            Progress::CertifiedByKey(_) => 5,
         })?;
         match &self.progress {
             Progress::Founding(founding) => {
@@ -270,6 +300,10 @@ impl Device {
             }
             Progress::Requested(requested) => requested.write(writer),
             Progress::Granted(granted) => self.membership.write(writer).and_then(|()| granted.write(writer)),
+            Progress::KeyHeld(held) => held.write(writer),
+            Progress::CertifiedByKey(certified) => {
+                self.membership.write(writer).and_then(|()| certified.write(writer))
+            }
             Progress::Active => self.membership.write(writer),
         }
     }
@@ -297,7 +331,7 @@ impl Device {
         let link_keys =
             LinkKeys { current: *reader.array()?, next: *reader.array()?, stated_at: reader.u64()? };
         let step = reader.u8()?;
-        let chain = if step == 1 { None } else { Some(reader.var()?) };
+        let chain = if matches!(step, 1 | 4) { None } else { Some(reader.var()?) };
         slot.restore(Self::new(identity, name, origin, link_keys), mark);
         let device = slot.get_mut().ok_or(CodecError)?;
         match step {
@@ -305,6 +339,8 @@ impl Device {
             1 => device.await_grant()?.1.restore(reader)?,
             2 => device.progress = Progress::Granted(Granted::read(reader)?),
             3 => {}
+            4 => device.progress = Progress::KeyHeld(KeyHeld::read(reader)?),
+            5 => device.progress = Progress::CertifiedByKey(CertifiedByKey::read(reader)?),
             _ => return Err(CodecError),
         }
         chain.map_or(Ok(()), |chain| device.membership.fill(chain))

@@ -2,7 +2,7 @@
 //! section 8).
 
 use av_wire::statement::Verdict;
-use av_wire::{DeviceId, Fingerprint, LookupHash, RefusalCode, RejectCode, Role};
+use av_wire::{DeviceId, Fingerprint, KeyId, LookupHash, RefusalCode, RejectCode, Role};
 use heapless::{String, Vec};
 
 use super::working_set::PeerRecord;
@@ -27,9 +27,9 @@ pub enum Event {
     Founded,
     /// The relay passed the enrollment request on; an owner has to approve.
     EnrollmentPending,
-    /// An owner approved, and the grant was verified.
+    /// An owner approved, and the grant was verified; or an API key's grant was.
     EnrollmentGranted {
-        /// The approving owner.
+        /// The approving owner, or the one that granted the key.
         owner: Fingerprint,
     },
     /// This device is active.
@@ -48,6 +48,27 @@ pub enum Event {
     InviteReady(LookupHash),
     /// The relay did not register the invite.
     InviteFailed(LookupHash, RefusalCode),
+    /// The relay has the API key's grant; the key's text can be given away.
+    KeyReady(KeyId),
+    /// The relay did not take the API key's grant.
+    KeyFailed(KeyId, RefusalCode),
+    /// A device enrolled with an API key of this owner, and is in.
+    KeyUsed {
+        /// The key.
+        key: KeyId,
+        /// The device.
+        device: DeviceId,
+    },
+    /// One device more came with an API key of this owner than may: the relay let it in, or its text leaked. It is kept
+    /// out, and the key is closed.
+    KeyOverused {
+        /// The key.
+        key: KeyId,
+        /// The device that was one too many.
+        device: DeviceId,
+    },
+    /// This owner closed an API key: its time was over, or it was overused. Who was in stays.
+    KeyClosed(KeyId),
     /// A hint: a request came in for an invite of this device.
     EnrollmentWaiting,
     /// A request, and what this device makes of it.
@@ -140,9 +161,10 @@ pub enum Event {
 /// Why enrollment or founding ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EndReason {
-    /// The relay does not know the invite, or it is expired, used or withdrawn: it does not say which.
+    /// The relay does not know the invite or API key, or it is expired, used or withdrawn: it does not say which.
     InviteRefused,
-    /// What came as an approval is not from who made the invite, or not for this device and relay.
+    /// What came as an approval is not from who made the invite, or not for this device and relay; or what came as an API
+    /// key's grant is not this key's, or its time is over.
     GrantInvalid,
     /// The approval is genuine, and names another link key than the one in use: someone stands between this device
     /// and its relay. Identity, request and link key are wiped.

@@ -12,7 +12,7 @@ use super::outbox::OutboxEntry;
 use super::peer::Peer;
 use super::slot::Slot;
 use crate::crypto::Aead;
-use crate::enroll::Invite;
+use crate::enroll::{GrantedKey, Invite};
 use crate::keys::Prekeys;
 use crate::record::codec::{CodecError, Writer};
 use crate::record::{RecordKey, RecordKind};
@@ -24,13 +24,14 @@ where
 {
     /// Gives every record to `put`, in the clear, whether or not it is stored already. Changes nothing.
     pub fn each_record(&mut self, mut put: impl FnMut(RecordKey, &[u8])) {
-        let Self { device, meta, prekeys, peers, invites, outbox, inbox, scratch, .. } = self;
+        let Self { device, meta, prekeys, peers, invites, keys, outbox, inbox, scratch, .. } = self;
         let mut reader = Inspector { scratch: &mut scratch[..], put: &mut put };
         reader.slots(RecordKind::Identity, from_ref(device), Device::write);
         reader.slots(RecordKind::Meta, from_ref(meta), Meta::write);
         reader.slots(RecordKind::Prekeys, from_ref(prekeys), Prekeys::write);
         reader.slots(RecordKind::Peer, peers, Peer::write);
         reader.slots(RecordKind::Invite, invites, Invite::write);
+        reader.slots(RecordKind::ApiKey, keys, GrantedKey::write);
         reader.slots(RecordKind::Outbox, outbox, OutboxEntry::write);
         reader.slots(RecordKind::Inbox, inbox, InboxEntry::write);
         scratch.as_mut_slice().zeroize();

@@ -25,6 +25,14 @@ pub(super) struct Acquaintance {
     certification: Certification,
 }
 
+#[cfg(feature = "owner")]
+impl Acquaintance {
+    /// The name by which its certificate can be kept.
+    pub(super) const fn name(&self) -> &[u8; 16] {
+        self.certification.name()
+    }
+}
+
 /// What is known of a sender that was no peer.
 pub(super) enum Introduction {
     /// It has a place among the peers now.
@@ -192,9 +200,18 @@ where
         }
     }
 
-    /// A device that a chain certifies, if this device believes it and wants to know the device.
-    #[inline(never)]
+    /// A device that a chain certifies, if this device believes it and wants to know the device. One too many with an API
+    /// key of this owner it does not.
     pub(super) fn believed(&self, device_id: &DeviceId, chain: Chain<'_>) -> Option<Acquaintance> {
+        let known = self.certified(device_id, chain)?;
+        #[cfg(feature = "owner")]
+        let known = Some(known).filter(|known| self.lets_in(chain, known))?;
+        Some(known)
+    }
+
+    /// The same, however many came.
+    #[inline(never)]
+    pub(super) fn certified(&self, device_id: &DeviceId, chain: Chain<'_>) -> Option<Acquaintance> {
         let own = self.device.get()?;
         let Meta { revoked, allowed, .. } = self.meta.get()?;
         let tenant = own.membership()?.tenant_id();
@@ -207,7 +224,7 @@ where
         })
     }
 
-    fn add_introduced(&mut self, now: Now, known: &Acquaintance) -> Option<usize> {
+    pub(super) fn add_introduced(&mut self, now: Now, known: &Acquaintance) -> Option<usize> {
         let name = match known.device.role {
             Role::Owner => "owner",
             Role::Agent => "agent",

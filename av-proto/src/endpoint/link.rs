@@ -59,6 +59,8 @@ pub(super) struct Link {
     pub(super) sent: Option<Handshake>,
     /// The relay sent Welcome.
     pub(super) authenticated: bool,
+    /// The last inbox entry that waited when this connection was authenticated.
+    pub(super) waiting: u64,
     /// An inbox entry came.
     pub(super) has_entries: bool,
     /// A message that is passed over until it is known who sent it.
@@ -104,6 +106,7 @@ impl Link {
             handshake_hash: channel.handshake_hash(),
             sent: None,
             authenticated: false,
+            waiting: 0,
             has_entries: false,
             awaited: None,
             acknowledged: 0,

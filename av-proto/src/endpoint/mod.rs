@@ -34,6 +34,7 @@ mod inbox;
 #[cfg(any(test, feature = "testing"))]
 mod inspect;
 mod introduce;
+mod keyed;
 mod link;
 mod meta;
 mod outbox;
@@ -81,11 +82,11 @@ use zeroize::Zeroize;
 
 use crate::Now;
 use crate::crypto::{Aead, scrubbed};
-use crate::enroll::{Invite, Membership};
+use crate::enroll::{GrantedKey, Invite, Membership};
 use crate::keys::Prekeys;
 #[cfg(feature = "owner")]
 use crate::limits::PENDING_REQUESTS;
-use crate::limits::{CONTROL_ENTRIES, EVENTS, INVITES, ONE_TIME_PREKEYS, RECORD_OVERHEAD};
+use crate::limits::{CONTROL_ENTRIES, EVENTS, INVITES, KEYS, ONE_TIME_PREKEYS, RECORD_OVERHEAD};
 use crate::record::{self, Tally};
 use bucket::Bucket;
 use calls::{CALLS, Call};
@@ -119,6 +120,7 @@ pub struct Endpoint<
     prekeys: Slot<Prekeys<ONE_TIME_PREKEYS>>,
     peers: [Slot<Peer<A, SKIP>>; PEERS],
     invites: [Slot<Invite>; INVITES],
+    keys: [Slot<GrantedKey>; KEYS],
     outbox: [Slot<OutboxEntry<BODY>>; OUTBOX],
     inbox: [Slot<InboxEntry<BODY>>; INBOX],
     tally: Tally,
@@ -159,6 +161,7 @@ where
             Prekeys::<ONE_TIME_PREKEYS>::MAX_LEN,
             Peer::<A, SKIP>::MAX_LEN,
             Invite::MAX_LEN,
+            GrantedKey::MAX_LEN,
             OutboxEntry::<BODY>::OVERHEAD + message,
             InboxEntry::<BODY>::OVERHEAD + message,
         ];
@@ -189,6 +192,7 @@ where
             prekeys: Slot::EMPTY,
             peers: [const { Slot::EMPTY }; PEERS],
             invites: [const { Slot::EMPTY }; INVITES],
+            keys: [const { Slot::EMPTY }; KEYS],
             outbox: [const { Slot::EMPTY }; OUTBOX],
             inbox: [const { Slot::EMPTY }; INBOX],
             tally: Tally::EMPTY,
@@ -219,6 +223,7 @@ where
             prekeys,
             peers,
             invites,
+            keys,
             outbox,
             inbox,
             tally,
@@ -241,6 +246,7 @@ where
         prekeys.vacate();
         peers.iter_mut().for_each(Slot::vacate);
         invites.iter_mut().for_each(Slot::vacate);
+        keys.iter_mut().for_each(Slot::vacate);
         outbox.iter_mut().for_each(Slot::vacate);
         inbox.iter_mut().for_each(Slot::vacate);
         *tally = Tally::EMPTY;
@@ -298,12 +304,14 @@ where
         self.attend(now, rng);
     }
 
-    /// Does for every peer what is due: receipts, checks, first flights, resyncs.
+    /// Does for every peer what is due: receipts, checks, first flights, resyncs; and closes keys.
     fn attend(&mut self, now: Now, rng: &mut dyn CryptoRng) {
         for index in 0..PEERS {
             self.attend_receipts(now, rng, index);
             self.attend_resync(now, rng, index);
         }
+        #[cfg(feature = "owner")]
+        self.close_keys(now);
     }
 
     /// When something is due next; what is due already waits for room or for a session, not for the time.

@@ -1,6 +1,7 @@
 //! What only an owner's device does (`PROTOCOL.md` sections 3 and 4), feature `owner`: here its invites and approvals, in
 //! the files beside it how it begins, what it states, whom it certifies anew, and what it tells its siblings.
 
+mod api_keys;
 mod calls;
 mod founding;
 mod recertify;

@@ -18,7 +18,7 @@ use super::peer::Peer;
 use super::slot::Slot;
 use crate::Now;
 use crate::crypto::{Aead, scrubbed};
-use crate::enroll::Invite;
+use crate::enroll::{GrantedKey, Invite};
 use crate::keys::Prekeys;
 use crate::record::codec::{CodecError, Writer};
 use crate::record::{Head, RecordChange, RecordKey, RecordKind, Seal, Tally};
@@ -196,6 +196,7 @@ where
             || self.prekeys.is_changed()
             || self.peers.iter().any(Slot::is_changed)
             || self.invites.iter().any(Slot::is_changed)
+            || self.keys.iter().any(Slot::is_changed)
             || self.outbox.iter().any(Slot::is_changed)
             || self.inbox.iter().any(Slot::is_changed)
     }
@@ -267,6 +268,7 @@ where
             sealer.slots(RecordKind::Prekeys, from_mut(&mut self.prekeys), Prekeys::write)?;
             sealer.slots(RecordKind::Peer, &mut self.peers, Peer::write)?;
             sealer.slots(RecordKind::Invite, &mut self.invites, Invite::write)?;
+            sealer.slots(RecordKind::ApiKey, &mut self.keys, GrantedKey::write)?;
             sealer.slots(RecordKind::Outbox, &mut self.outbox, OutboxEntry::write)?;
             sealer.slots(RecordKind::Inbox, &mut self.inbox, InboxEntry::write)?;
             // Last, for it says what all the others add up to.
@@ -289,6 +291,7 @@ where
         self.prekeys.mark_stored();
         self.peers.iter_mut().for_each(Slot::mark_stored);
         self.invites.iter_mut().for_each(Slot::mark_stored);
+        self.keys.iter_mut().for_each(Slot::mark_stored);
         self.outbox.iter_mut().for_each(Slot::mark_stored);
         self.inbox.iter_mut().for_each(Slot::mark_stored);
     }

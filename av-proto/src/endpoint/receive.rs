@@ -62,9 +62,14 @@ where
             ToDevice::Granted { grant } if phase == Phase::Enrolling => self.granted(now, grant),
             // Late: the relay repeats itself after a lost connection, and the first one was believed already.
             ToDevice::Pending { .. } | ToDevice::Granted { .. } => {}
-            ToDevice::Done { request: 0 } => self.confirmed(sent)?,
+            ToDevice::Key { chain } if sent == Some(Handshake::FindKey) => {
+                self.key_found(now, Chain::new(chain));
+            }
+            ToDevice::Key { .. } => {}
+            ToDevice::Done { request: 0 } => self.confirmed(now, sent)?,
             ToDevice::Welcome { inbox_epoch, next_sequence, .. } if sent == Some(Handshake::Authenticate) => {
                 link.authenticated = true;
+                link.waiting = next_sequence.saturating_sub(1);
                 self.welcomed(inbox_epoch, next_sequence);
             }
             _ if !authenticated => return Err(ConnectionError::Violation),
@@ -104,6 +109,13 @@ where
                 let entry = Entry { sequence, previous };
                 if self.is_next(entry)? {
                     self.recertified(entry, Chain::new(chain));
+                }
+            }
+            #[cfg(feature = "owner")]
+            ToDevice::KeyUsed { sequence, previous, chain } => {
+                let entry = Entry { sequence, previous };
+                if self.is_next(entry)? {
+                    self.key_used(now, entry, Chain::new(chain))?;
                 }
             }
             ToDevice::Activated { sequence, previous, device_id, signature } => {
@@ -147,7 +159,9 @@ where
             (RefusalCode::Superseded, _) => Event::Superseded,
             (RefusalCode::Malformed, _) => return Err(ConnectionError::Violation),
             (_, Some(Handshake::Found)) => Event::EnrollmentEnded(EndReason::FoundingRefused(code)),
-            (_, Some(Handshake::Enroll)) => Event::EnrollmentEnded(EndReason::InviteRefused),
+            (_, Some(Handshake::Enroll | Handshake::FindKey | Handshake::EnrollWithKey)) => {
+                Event::EnrollmentEnded(EndReason::InviteRefused)
+            }
             (_, Some(Handshake::Activate)) => Event::EnrollmentEnded(EndReason::NotAuthorized),
             (_, Some(Handshake::Authenticate) | None) => Event::NotAuthorized,
         };
@@ -206,14 +220,17 @@ where
     }
 
     /// The relay confirmed the founding or the activation.
-    fn confirmed(&mut self, sent: Option<Handshake>) -> Result<(), ConnectionError> {
+    fn confirmed(&mut self, now: Now, sent: Option<Handshake>) -> Result<(), ConnectionError> {
         let expected = self.device.get().map(Device::handshake);
         let event = match sent.filter(|_| sent == expected) {
             Some(Handshake::Found) => Event::Founded,
-            Some(Handshake::Activate) => Event::EnrollmentActive,
+            Some(Handshake::Activate | Handshake::EnrollWithKey) => Event::EnrollmentActive,
             _ => return Err(ConnectionError::Violation),
         };
         self.device.edit().ok_or(ConnectionError::Violation)?.progress = Progress::Active;
+        if sent == Some(Handshake::EnrollWithKey) {
+            self.enrolled_with_key(now);
+        }
         self.notify(event);
         Ok(())
     }
@@ -249,6 +266,7 @@ where
             }
         }
         self.notify(Event::Authenticated);
+        self.begin_unapproved();
     }
 
     /// The relay has a message, which now waits for its receipt; what needs none is done.

@@ -15,7 +15,7 @@ use super::outbox::OutboxEntry;
 use super::slot::Slot;
 use crate::Now;
 use crate::crypto::{Aead, scrubbed};
-use crate::enroll::Invite;
+use crate::enroll::{GrantedKey, Invite};
 use crate::keys::Prekeys;
 use crate::record::codec::CodecError;
 use crate::record::{Head, RecordKey, RecordKind, Seal};
@@ -51,7 +51,18 @@ where
     ) -> Result<Option<PeerView>, RestoreError> {
         // Taken apart, so that a record is read out of the buffer straight into its slot.
         let Self {
-            scratch, tally, working_set, device, meta, prekeys, peers, invites, outbox, inbox, ..
+            scratch,
+            tally,
+            working_set,
+            device,
+            meta,
+            prekeys,
+            peers,
+            invites,
+            keys,
+            outbox,
+            inbox,
+            ..
         } = self;
         let index = usize::from(key.index);
         let result = seal.open(key, sealed, scratch).map_err(RestoreError::from).and_then(|record| {
@@ -72,6 +83,7 @@ where
                     view = Some(working_set.restore(peers, outbox, now, (key.index, head.mark), reader)?);
                 }
                 RecordKind::Invite => place(invites, index)?.fill(head.mark, || Invite::read(reader))?,
+                RecordKind::ApiKey => place(keys, index)?.fill(head.mark, || GrantedKey::read(reader))?,
                 RecordKind::Outbox => OutboxEntry::fill(place(outbox, index)?, head.mark, reader)?,
                 RecordKind::Inbox => InboxEntry::fill(place(inbox, index)?, head.mark, reader)?,
             }

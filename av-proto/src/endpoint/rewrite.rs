@@ -10,7 +10,7 @@ use super::peer::Peer;
 use super::slot::Slot;
 use crate::Now;
 use crate::crypto::Aead;
-use crate::enroll::Invite;
+use crate::enroll::{GrantedKey, Invite};
 use crate::keys::Prekeys;
 use crate::limits::ONE_TIME_PREKEYS;
 use crate::record::codec::{CodecError, Writer};
@@ -42,6 +42,7 @@ pub(crate) fn rewrite_record<A: Aead, const SKIP: usize>(
             slot.get().ok_or(CodecError)?.write(writer)
         }
         RecordKind::Invite => Invite::read(reader)?.write(writer),
+        RecordKind::ApiKey => GrantedKey::read(reader)?.write(writer),
         RecordKind::Outbox => {
             let mut slot = Slot::<OutboxEntry<BODY>>::EMPTY;
             OutboxEntry::fill(&mut slot, 0, reader)?;

@@ -2,6 +2,8 @@
 
 use core::ops::Range;
 
+#[cfg(feature = "owner")]
+use av_wire::KeyId;
 use av_wire::frame::ToRelay;
 use av_wire::grant::OwnerSerial;
 use av_wire::posted::{Posted, VerifiedStatement};
@@ -162,6 +164,11 @@ where
                 self.notify(Event::RevocationsFull);
             }
         }
+        #[cfg(feature = "owner")]
+        if verdict == Verdict::Revoked {
+            // A key of this owner that somebody else closed: closing it once more could keep whom that one did not.
+            self.forget_key(&KeyId(subject.0));
+        }
         if verdict == Verdict::Revoked && !counts {
             return false;
         }
@@ -213,9 +220,7 @@ where
         let missing = meta.serials.missing(&meta.revoked).find(|missing| is_open(&missing.owner));
         if let Some(OwnerSerial { owner: issuer, serial: after }) = missing {
             // With too many calls under way, the next frame brings it up again.
-            let _ = self.call(CallAbout::FetchStatements(issuer, after), |request| {
-                ToRelay::FetchStatements { request, issuer, after }
-            });
+            let _ = self.fetch_statements(issuer, after);
             return;
         }
         let unproven = self.peers.iter().filter_map(Slot::get).find(|peer| {

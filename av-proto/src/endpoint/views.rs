@@ -16,7 +16,7 @@ pub enum Phase {
     Empty,
     /// The founding call waits for the relay.
     Founding,
-    /// The enrollment request waits for an owner.
+    /// The enrollment request waits for an owner, or with an API key for the relay.
     Enrolling,
     /// Approved; the activation waits for the relay.
     Granted,
@@ -34,7 +34,9 @@ where
         match self.device.get().map(|device| &device.progress) {
             None => Phase::Empty,
             Some(Progress::Founding(_)) => Phase::Founding,
-            Some(Progress::Requested(_)) => Phase::Enrolling,
+            Some(Progress::Requested(_) | Progress::KeyHeld(_) | Progress::CertifiedByKey(_)) => {
+                Phase::Enrolling
+            }
             Some(Progress::Granted(_)) => Phase::Granted,
             Some(Progress::Active) => Phase::Active,
         }
@@ -61,7 +63,7 @@ where
         self.device.get().map(|device| *device.identity.device_id())
     }
 
-    /// The name, 1 to 40 bytes, that this device proposed when it enrolled, or was founded under.
+    /// The name, 1 to 40 bytes, that this device proposed when it enrolled, or was founded under; empty with an API key.
     pub fn name(&self) -> Option<&str> {
         self.device.get().map(|device| device.name.as_str())
     }

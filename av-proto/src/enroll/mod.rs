@@ -3,16 +3,21 @@
 //! ```text
 //! founding owner   RecoveryKey::found ──▶ Founding ──────── relay: Done ────────▶ active
 //! enrolling device Requested::new ──▶ Requested ── grant verified ──▶ Granted ── relay: Done ──▶ active
+//! device with key  KeyHeld ── grant of the key verified ──▶ CertifiedByKey ── relay: Done ──▶ active
 //! inviting owner   Invite::create ──▶ Open ── request verified ──▶ Claimed ── approve ──▶ Approved
 //!                                      │                             │
 //!                                      └── tag fails ──▶ Burnt       └── other keys, valid tag ──▶ Leaked
 //! ```
+//!
+//! A key that an owner granted is open until it closes it ([`GrantedKey`]); what it let in is counted meanwhile.
 //!
 //! A check that must not be skipped ends in a proof type that nothing else can make: [`VerifiedGrant`] before a
 //! device believes a grant, [`VerifiedRequest`] before an owner can approve.
 
 mod authority;
 mod device;
+mod granted_key;
+mod keyed;
 mod revoked;
 mod root;
 mod statement;
@@ -21,7 +26,12 @@ mod statement;
 pub(crate) use authority::certify_device;
 pub use authority::{Claim, Invite, InviteState, VerifiedRequest, certify, write_grant};
 pub use device::{GrantError, Granted, Requested, VerifiedGrant};
+#[cfg(feature = "owner")]
+pub(crate) use granted_key::sign_key_grant;
+pub use granted_key::{GrantedKey, KeyUse};
+pub use keyed::{CertifiedByKey, KeyHeld};
 pub use revoked::{Certification, Revoked};
+use root::sign_cert;
 pub use root::{Founding, RecoveryKey, RecoveryKeyError};
 pub use statement::{OwnerSerials, SerialError, sign_statement};
 
@@ -80,9 +90,13 @@ impl Membership {
         Chain::new(&self.chain)
     }
 
-    /// The owner's device that issued this device's certificate; `None` when the root did.
+    /// The owner's device that issued this device's certificate, or granted the API key that did; `None` when the root
+    /// did.
     pub fn approver(&self) -> Option<DeviceId> {
-        let issuer = self.chain().claimed().ok()?.issuer;
+        let issuer = match self.chain().claimed_key().ok()? {
+            Some(key) => key.issuer,
+            None => self.chain().claimed().ok()?.issuer,
+        };
         (issuer != DeviceId::ROOT).then_some(issuer)
     }
 

@@ -34,12 +34,22 @@ pub enum RecordKind {
     Outbox = 6,
     /// A message that the application has not confirmed yet.
     Inbox = 7,
+    /// An API key that this device granted, and who enrolled with it.
+    ApiKey = 8,
 }
 
 impl RecordKind {
     /// Every kind, in the order of its number.
-    pub const ALL: [Self; 7] =
-        [Self::Identity, Self::Meta, Self::Prekeys, Self::Peer, Self::Invite, Self::Outbox, Self::Inbox];
+    pub const ALL: [Self; 8] = [
+        Self::Identity,
+        Self::Meta,
+        Self::Prekeys,
+        Self::Peer,
+        Self::Invite,
+        Self::Outbox,
+        Self::Inbox,
+        Self::ApiKey,
+    ];
 }
 
 /// 3 bytes: which record; kind(1) ‖ index(u16).

@@ -72,5 +72,5 @@ fn record_keys_are_found_again() {
         }
     }
     assert_eq!(RecordKey::from_bytes(&[0, 0, 0]), None);
-    assert_eq!(RecordKey::from_bytes(&[8, 0, 0]), None);
+    assert_eq!(RecordKey::from_bytes(&[9, 0, 0]), None);
 }

@@ -6,6 +6,7 @@ use av_proto::wire::cert::DeviceCert;
 use av_proto::wire::chain::Chain;
 use av_proto::wire::enroll::EnrollRequest;
 use av_proto::wire::grant::Grant;
+use av_proto::wire::key_grant::KeyGrant;
 use av_proto::wire::message::Prelude;
 use av_proto::wire::statement::Statement;
 use av_proto::wire::{DevicePublic, TenantId, Unverified};
@@ -62,6 +63,9 @@ pub(crate) fn signed(input: &[u8]) {
     assert_eq!(object.encode(&mut buffer), Ok(input), "a signed object has one encoding");
     if let Ok(statement) = Statement::from_unverified(&object) {
         assert_eq!(statement.body().as_deref(), Ok(object.body), "a statement has one encoding");
+    }
+    if let Ok(grant) = KeyGrant::from_unverified(&object) {
+        assert_eq!(grant.to_bytes(), object.body, "a key's grant has one encoding");
     }
     if let Ok(cert) = DeviceCert::from_unverified(&object) {
         assert_eq!(cert.to_bytes(), object.body, "a certificate has one encoding");

@@ -1,9 +1,9 @@
-//! What people type: invites, URLs, recovery keys, fingerprints, origins, names.
+//! What people type: invites, URLs, API keys, recovery keys, fingerprints, origins, names.
 
-use av_proto::RecoveryKey;
 use av_proto::invite::{InviteKeys, InviteText, InviteUrl, is_plain};
 use av_proto::wire::Origin;
 use av_proto::wire::groups::Groups;
+use av_proto::{ApiKey, RecoveryKey};
 use chacha20::ChaCha20Rng;
 use rand_core::SeedableRng;
 
@@ -27,6 +27,10 @@ pub fn texts(input: &[u8]) {
     if let Ok(key) = RecoveryKey::parse(text) {
         let again = key.reveal(|shown| RecoveryKey::parse(shown).map(|again| *again.public()));
         assert_eq!(again, Ok(*key.public()), "a recovery key is shown in one way");
+    }
+    if let Ok(key) = ApiKey::parse(text) {
+        let again = ApiKey::parse(&key.to_string()).map(|again| (again.key_id(), *again.tenant_id()));
+        assert_eq!(again, Ok((key.key_id(), *key.tenant_id())), "an API key is shown in one way");
     }
     if let Ok(groups) = text.parse::<Groups>() {
         assert_eq!(groups.to_string().parse(), Ok(groups));

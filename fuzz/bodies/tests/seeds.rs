@@ -17,7 +17,7 @@ use av_proto::wire::cert::DeviceCert;
 use av_proto::wire::frame::{ToDevice, ToRelay};
 use av_proto::wire::statement::{Statement, Verdict};
 use av_proto::wire::{DeviceId, Signature, TenantId, Unverified, decode, encode};
-use av_proto::{RecordKind, RecoveryKey};
+use av_proto::{ApiKey, RecordKind, RecoveryKey};
 use av_simulator::{Capacity, Choices, Manners, Violation, World};
 use chacha20::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
@@ -45,7 +45,8 @@ fn holds_all(world: &mut World) -> Result<bool, Violation> {
     let kinds =
         |records: BTreeMap<[u8; 3], Vec<u8>>| records.into_keys().map(|key| key[0]).collect::<BTreeSet<_>>();
     let held = &kinds(world.stored(0)?) | &kinds(world.stored(1)?);
-    Ok(held.len() == RecordKind::ALL.len())
+    // Devices of these worlds grant no API keys.
+    Ok(held.len() == RecordKind::ALL.len() - 1)
 }
 
 /// What honest devices say and store, and what people type.
@@ -71,6 +72,8 @@ fn made() -> Seeds {
             }
         }
     }
+    let first = (0..=u8::MAX).find(|first| place_of(*first).kind == RecordKind::ApiKey).expect("a kind");
+    seeds.insert(("records", "apikey".into()), [&[first], &granted_key()[..]].concat());
     published(&mut seeds);
     texts(&mut seeds);
     seeds.insert(("link", "message".into()), b"a text behind the handshake".to_vec());
@@ -170,6 +173,13 @@ fn statement() -> Vec<u8> {
     object.encode(&mut buffer).expect("room").to_vec()
 }
 
+/// The record of an API key with which two devices enrolled: generation and mark, key, most, expiry, not overused, names.
+fn granted_key() -> Vec<u8> {
+    let (key, names) = ([1; 16], [[2; 16], [3; 16]]);
+    let expires_at = 1_800_000_000_u64.to_be_bytes();
+    [&[0; 15], &[9][..], &key, &[0, 12], &expires_at, &[0, 2], names.as_flattened()].concat()
+}
+
 fn texts(seeds: &mut Seeds) {
     let mut rng = ChaCha20Rng::from_seed([6; 32]);
     let invite = InviteText::generate(&mut rng).to_string();
@@ -181,6 +191,7 @@ fn texts(seeds: &mut Seeds) {
         ("invite", invite),
         ("url", url),
         ("recovery-key", recovery),
+        ("api-key", ApiKey::generate(&mut rng, &TenantId([7; 16])).to_string()),
         ("safety-number", "01234 56789 01234 56789 01234 56789 01234 56789".into()),
         ("origin", "wss://relay.example:8443".into()),
         ("origin-v6", "ws://[::1]:7460".into()),

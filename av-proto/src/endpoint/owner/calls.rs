@@ -2,7 +2,7 @@
 
 use av_wire::frame::ToRelay;
 use av_wire::statement::Verdict;
-use av_wire::{DeviceId, EncodeError, RefusalCode};
+use av_wire::{DeviceId, EncodeError, KeyId, RefusalCode};
 
 use crate::crypto::Aead;
 use crate::endpoint::Endpoint;
@@ -13,7 +13,7 @@ use crate::endpoint::send::encode_into;
 use crate::endpoint::slot::Slot;
 use crate::record::codec::CodecError;
 
-/// What a call asks of the relay, and of which device; 17 bytes in a record.
+/// What a call asks of the relay, and of which device or key; 17 bytes in a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::endpoint) enum OwnersCall {
     /// The approval of a device.
@@ -24,6 +24,8 @@ pub(in crate::endpoint) enum OwnersCall {
     Recertify(DeviceId),
     /// A statement of this owner.
     Statement(DeviceId, Verdict),
+    /// The grant of an API key.
+    GrantKey(KeyId),
 }
 
 impl OwnersCall {
@@ -33,6 +35,7 @@ impl OwnersCall {
             | Self::Reject(device)
             | Self::Recertify(device)
             | Self::Statement(device, _) => *device,
+            Self::GrantKey(key) => key.as_issuer(),
         }
     }
 
@@ -45,6 +48,7 @@ impl OwnersCall {
             Self::Statement(_, Verdict::Resumed) => 6,
             Self::Recertify(_) => 7,
             Self::Statement(_, Verdict::LinkKeys) => 8,
+            Self::GrantKey(_) => 9,
         }
     }
 
@@ -57,6 +61,7 @@ impl OwnersCall {
             6 => Self::Statement(device, Verdict::Resumed),
             7 => Self::Recertify(device),
             8 => Self::Statement(device, Verdict::LinkKeys),
+            9 => Self::GrantKey(KeyId(device.0)),
             _ => return Err(CodecError),
         })
     }
@@ -97,6 +102,7 @@ where
             (_, Some(OwnersCall::Reject(device))) => Event::Rejected(device),
             (_, Some(OwnersCall::Statement(device, verdict))) => Event::StatementPosted(device, verdict),
             (_, Some(OwnersCall::Recertify(device))) => Event::PeerRecertified(device),
+            (_, Some(OwnersCall::GrantKey(key))) => Event::KeyReady(key),
             _ => return false,
         };
         self.end_call(request);
@@ -124,6 +130,10 @@ where
             (_, Some(OwnersCall::Reject(device))) => Event::RejectionFailed(device, code),
             (_, Some(OwnersCall::Statement(device, _))) => Event::StatementFailed(device, code),
             (_, Some(OwnersCall::Recertify(device))) => Event::RecertificationFailed(device, code),
+            (_, Some(OwnersCall::GrantKey(key))) => {
+                self.forget_key(&key);
+                Event::KeyFailed(key, code)
+            }
             _ => return false,
         };
         self.end_call(request);

@@ -62,7 +62,8 @@ where
         let peer = peer.filter(|_| verdict != Verdict::LinkKeys);
         let peer = peer.filter(|peer| peer.standing != Standing::Revoked).ok_or(EndpointError::Unknown)?;
         let certifies = peer.device.role == Role::Owner;
-        let issuer = self.post_in_turn(now.wall, subject, verdict, keep, None)?;
+        let names = self.names_of(keep)?;
+        let issuer = self.post_in_turn(now.wall, subject, verdict, &names, None)?;
         self.obey(&issuer, subject, certifies, verdict);
         Ok(())
     }
@@ -96,12 +97,12 @@ where
     }
 
     /// Posts this owner's next statement, and returns its issuer.
-    fn post_in_turn(
+    pub(super) fn post_in_turn(
         &mut self,
         issued_at: u64,
         subject: &DeviceId,
         verdict: Verdict,
-        keep: &[DeviceId],
+        keep: &[[u8; 16]],
         link_keys: Option<AnnouncedKeys>,
     ) -> Result<DeviceId, EndpointError> {
         let device = self.device.get().ok_or(EndpointError::NotActive)?;
@@ -137,7 +138,25 @@ where
         let last = self.meta.get().map_or(0, |meta| meta.serials.last(&DeviceId::ROOT));
         // The root has no counter that it could store: its serial is the time in ms, and grows in any case.
         let serial = now.wall.saturating_mul(1_000).max(last.saturating_add(1));
-        self.post(now.wall, Some(root.signing()), DeviceId::ROOT, serial, subject, verdict, keep, None)
+        let keep = self.names_of(keep)?;
+        self.post(now.wall, Some(root.signing()), DeviceId::ROOT, serial, subject, verdict, &keep, None)
+    }
+
+    /// The names of the certificates of these peers, or of this device.
+    fn names_of(&self, devices: &[DeviceId]) -> Result<Vec<[u8; 16], MAX_KEEP>, EndpointError> {
+        let own = self.device.get().ok_or(EndpointError::NotActive)?;
+        let membership = own.membership().ok_or(EndpointError::NotActive)?;
+        let mut names = Vec::new();
+        for device in devices {
+            let peer = self.peers.iter().filter_map(Slot::get).find(|peer| peer.device_id == *device);
+            let name = match peer {
+                Some(peer) => *peer.certification.name(),
+                None if device == own.identity.device_id() => membership.name().ok_or(EndpointError::Bug)?,
+                None => return Err(EndpointError::Unknown),
+            };
+            names.push(name).map_err(|_| EndpointError::Full)?;
+        }
+        Ok(names)
     }
 
     #[expect(clippy::too_many_arguments, reason = "they are the statement's fields, and its signer")]
@@ -149,22 +168,12 @@ where
         serial: u64,
         subject: &DeviceId,
         verdict: Verdict,
-        keep: &[DeviceId],
+        keep: &[[u8; 16]],
         link_keys: Option<AnnouncedKeys>,
     ) -> Result<(), EndpointError> {
         let device = self.device.get().ok_or(EndpointError::NotActive)?;
         let membership = device.membership().ok_or(EndpointError::NotActive)?;
         let id = self.next_outbox_id();
-        let mut names = Vec::<[u8; 16], MAX_KEEP>::new();
-        for kept in keep {
-            let peer = self.peers.iter().filter_map(Slot::get).find(|peer| peer.device_id == *kept);
-            let name = match peer {
-                Some(peer) => *peer.certification.name(),
-                None if kept == device.identity.device_id() => membership.name().ok_or(EndpointError::Bug)?,
-                None => return Err(EndpointError::Unknown),
-            };
-            names.push(name).map_err(|_| EndpointError::Full)?;
-        }
         let statement = Statement {
             verdict,
             tenant_id: *membership.tenant_id(),
@@ -172,7 +181,7 @@ where
             issuer,
             serial,
             issued_at,
-            keep: names.as_flattened(),
+            keep: keep.as_flattened(),
             link_keys,
         };
         let signer = signer.unwrap_or_else(|| device.identity.signing());

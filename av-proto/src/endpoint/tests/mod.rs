@@ -10,6 +10,7 @@ mod golden;
 mod hostile;
 mod insider;
 mod introduction;
+mod keys;
 mod link;
 mod link_keys;
 mod main_job;

@@ -27,6 +27,8 @@ pub(super) fn with_every_kind() -> World {
     world.settle();
     world.disconnect(Side::Owner);
     world.owner.send(&agent, "waits for the relay");
+    let owner = &mut world.owner;
+    owner.endpoint.grant_key(super::NOW, &mut owner.rng, 2, 86_400).expect("room");
     world.settle();
     let kinds: BTreeSet<u8> = world.owner.store.keys().map(|[kind, ..]| *kind).collect();
     assert_eq!(kinds.len(), RecordKind::ALL.len());

@@ -7,11 +7,11 @@ use std::collections::BTreeMap;
 use av_wire::bundle::Bundle;
 use av_wire::frame::ToDevice;
 use av_wire::statement::Verdict;
-use av_wire::{DeviceId, Role, TenantId};
+use av_wire::{DeviceId, KeyId, Role, TenantId};
 use chacha20::ChaCha20Rng;
 use rand_core::SeedableRng;
 
-use super::{EnrollOptions, Event, NOW, Output, Phase, RequestVerdict, Store, origin, store};
+use super::{EnrollOptions, Event, NOW, Now, Output, Phase, RequestVerdict, Store, origin, store};
 use crate::endpoint::{Channel, ConnectionError, SendError, Standing};
 use crate::{Endpoint, RecordKey, RecoveryKey, Seal, XChaCha20Poly1305};
 
@@ -63,6 +63,14 @@ pub(super) struct Tenant {
     accounts: BTreeMap<DeviceId, Account>,
     requests: BTreeMap<DeviceId, Vec<u8>>,
     statements: Vec<PostedStatement>,
+    /// Granted API keys: the owner, and what it signed.
+    keys: BTreeMap<KeyId, (DeviceId, Vec<u8>)>,
+    /// How often a device asked to enroll with one.
+    pub(super) asked_with_key: usize,
+    /// The relay loses its next answer to who enrolls with a key.
+    pub(super) loses_answer: bool,
+    /// The relay keeps from the owner that a key was used.
+    pub(super) hides_use: bool,
     tenant_id: Option<TenantId>,
     pub(super) root: Option<RecoveryKey>,
     /// The relay passes no statement on.
@@ -95,6 +103,10 @@ impl Tenant {
             accounts: BTreeMap::new(),
             requests: BTreeMap::new(),
             statements: Vec::new(),
+            keys: BTreeMap::new(),
+            asked_with_key: 0,
+            loses_answer: false,
+            hides_use: false,
             tenant_id: None,
             root: None,
             withholds: false,
@@ -112,7 +124,7 @@ impl Tenant {
         tenant
     }
 
-    fn member(&mut self) -> usize {
+    pub(super) fn member(&mut self) -> usize {
         let seed = self.seed + u8::try_from(self.members.len()).expect("few");
         self.members.push(Member {
             endpoint: Box::new(Device::new()),
@@ -266,7 +278,7 @@ impl Tenant {
         self.connect(index);
     }
 
-    fn drain(&mut self, index: usize) -> bool {
+    pub(super) fn drain(&mut self, index: usize) -> bool {
         let mut worked = false;
         loop {
             let member = &mut self.members[index];
@@ -298,6 +310,11 @@ impl Tenant {
     }
 
     fn pass(&mut self, index: usize) -> bool {
+        self.pass_at(index, NOW)
+    }
+
+    /// The next frame of the relay comes at this time.
+    pub(super) fn pass_at(&mut self, index: usize, now: Now) -> bool {
         let frame = if self.members[index].answers.is_empty() {
             let member = &self.members[index];
             let account = member.endpoint.device_id().and_then(|id| self.accounts.get_mut(&id));
@@ -309,8 +326,8 @@ impl Tenant {
             self.members[index].answers.remove(0)
         };
         let Member { endpoint, rng, .. } = &mut self.members[index];
-        super::corruption::shoot(endpoint, NOW, &frame);
-        let result = endpoint.receive(NOW, rng, &frame);
+        super::corruption::shoot(endpoint, now, &frame);
+        let result = endpoint.receive(now, rng, &frame);
         if result == Err(ConnectionError::Redeliver) {
             self.drain(index);
             self.reconnect(index);

@@ -4,9 +4,10 @@ use av_wire::bundle::{Bundle, SignedPrekey};
 use av_wire::chain::{Chain, MAX_CHAIN_BYTES};
 use av_wire::frame::{ToDevice, ToRelay};
 use av_wire::grant::Grant;
+use av_wire::key_grant::KeyGrant;
 use av_wire::message::message_id;
 use av_wire::statement::{Statement, Verdict};
-use av_wire::{DeviceId, InboxEpoch, RefusalCode, Unverified};
+use av_wire::{DeviceId, InboxEpoch, KeyId, RefusalCode, Unverified};
 
 use super::{Chains, PostedStatement, Tenant, bytes};
 
@@ -38,6 +39,11 @@ impl Tenant {
         }
     }
 
+    /// Tells an owner that a device enrolled with its key.
+    pub(in crate::endpoint::tests) fn use_key(&mut self, owner: &DeviceId, chain: &[u8]) {
+        self.entry(owner, |sequence| ToDevice::KeyUsed { sequence, previous: sequence - 1, chain });
+    }
+
     /// A message as the relay says it came.
     pub(in crate::endpoint::tests) fn deliver(
         &mut self,
@@ -60,6 +66,13 @@ impl Tenant {
     /// A chain with the revocations that keep a certificate of it.
     pub(in crate::endpoint::tests) fn chain(&self, device: &DeviceId) -> Vec<u8> {
         let mut chain = self.accounts.get(device).map(|account| account.chain.clone()).unwrap_or_default();
+        if let Some((owner, key_grant)) = self.keys.get(&KeyId(device.0)) {
+            let owner = self.chain(owner);
+            let root = Chain::new(&owner).claimed_root().expect("a chain");
+            let mut buffer = [0; MAX_CHAIN_BYTES];
+            let prepended = Chain::prepend(&root, key_grant, Some(Chain::new(&owner)), &mut buffer);
+            chain = prepended.expect("room").to_vec();
+        }
         for posted in &self.statements {
             let mut buffer = [0; MAX_CHAIN_BYTES];
             if let Ok(Some(kept)) = Chain::new(&chain).keep(&posted.signed, &mut buffer) {
@@ -193,6 +206,29 @@ impl Tenant {
                     chain,
                 });
                 self.answer(index, &ToDevice::Done { request });
+            }
+            ToRelay::PostKeyGrant { request, key_grant } => {
+                let object = Unverified::decode(key_grant).expect("a signed object");
+                let key = KeyGrant::from_unverified(&object).expect("a key's grant").key_id();
+                self.keys.insert(key, (own, key_grant.to_vec()));
+                self.answer(index, &ToDevice::Done { request });
+            }
+            ToRelay::FindKey { key_id, .. } => {
+                let chain = self.chain(&key_id.as_issuer());
+                self.answer(index, &ToDevice::Key { chain: &chain });
+            }
+            ToRelay::EnrollWithKey { chain, bundle, .. } => {
+                self.asked_with_key += 1;
+                let claimed = Chain::new(chain).claimed_key().expect("a chain").expect("a key");
+                let account = self.accounts.entry(own).or_default();
+                let is_new = account.chain.is_empty();
+                (account.chain, account.bundle) = (chain.to_vec(), without_kem(bundle));
+                if is_new && !self.hides_use {
+                    self.use_key(&claimed.issuer, chain);
+                }
+                if !core::mem::take(&mut self.loses_answer) {
+                    self.answer(index, &ToDevice::Done { request: 0 });
+                }
             }
             ToRelay::Send { recipient, header_blob, ciphertext } => {
                 self.deliver(&own, &recipient, header_blob, ciphertext);
