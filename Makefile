@@ -1,7 +1,7 @@
 # Thin on purpose: each target is one script in .ci/. The times are those of 2 cores, after the crates are fetched.
 
 .DEFAULT_GOAL := help
-.PHONY: help doctor setup demo test firmware size targets vectors model ct bench-proto fuzz soak clean
+.PHONY: help doctor setup demo test firmware size cycles targets vectors model ct bench-proto fuzz soak clean
 
 help:
 	@echo 'make demo      plays the whole job on a real database: 4 min to build once on 2 cores, then 6 s (KEEP=1 leaves it running)'
@@ -10,6 +10,7 @@ help:
 	@echo 'make setup     installs what is missing, fetches the crates: 1 to 5 min once, then 1 s'
 	@echo 'make firmware  two devices in one image on an emulated Cortex-M4: 1 min once, then 5 s'
 	@echo 'make size      what one agent costs a Cortex-M4 in flash, RAM and stack: 2 min once, then 10 s'
+	@echo 'make cycles    what a message costs a Cortex-M4 in time, estimated, beside its primitives: 2 min once, then 5 s'
 	@echo 'make targets   av-proto for bare metal and browsers, each feature alone, without a heap'
 	@echo 'make vectors   writes av-proto/vectors anew after a change of the protocol, for review: 1 min'
 	@echo 'make model     attacks the protocol symbolically, and every variant of it that leaves something out: 2 min (Verifpal itself, once: 4 to 10 min)'
@@ -36,6 +37,9 @@ firmware:
 
 size:
 	@.ci/size
+
+cycles:
+	@.ci/cycles
 
 targets:
 	@.ci/targets
