@@ -316,7 +316,8 @@ impl<const PEERS: usize, const SKIP: usize, const OUTBOX: usize, const INBOX: us
         loop {
             match self.endpoint.poll(self.now) {
                 None => break,
-                Some(Output::Persist(persist)) => persist.stored(),
+                // Written nowhere: what a copy would be given new marks for is not what the frame changed.
+                Some(Output::Persist(persist)) => persist.records.mark_stored(),
                 Some(Output::Event(event)) => events.push(event),
                 Some(Output::Deliver(delivery)) => delivered.push((
                     delivery.from,
