@@ -133,12 +133,16 @@ impl Ledger {
         }
     }
 
-    /// The same of what a device calls by this number. One whose store went back uses numbers again: the last counts.
+    /// The same of what a device calls by this number.
     pub(crate) fn named_by_sender(&mut self, from: usize, id: OutboxId, why: &'static str) {
-        let its = self.sent.iter().rposition(|sent| sent.from == from && sent.id == id);
-        if let Some(number) = its {
+        if let Some(number) = self.last_called(from, id) {
             self.named(number, why);
         }
+    }
+
+    /// What a device calls by this number. One whose store went back uses numbers again: the last counts.
+    pub(crate) fn last_called(&self, from: usize, id: OutboxId) -> Option<usize> {
+        self.sent.iter().rposition(|sent| sent.from == from && sent.id == id)
     }
 
     /// What a device sent, from this number on, and what it calls it, while it is owed.

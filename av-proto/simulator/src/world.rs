@@ -232,6 +232,7 @@ impl World {
                 self.ledger.named_by_sender(index, *id, "its sender was told");
                 Ok(())
             }
+            Event::Delivered(id) => self.told_delivered(index, *id),
             Event::ConnectionSilent => self.disconnect(index, 0),
             _ => Ok(()),
         }

@@ -136,6 +136,9 @@ pub enum Event {
         previous: u64,
     },
     /// The peer's device has opened and stored the message.
+    ///
+    /// After this device's storage went back to an older copy, it may be the receipt of a message that was forgotten with
+    /// the rest (`PROTOCOL.md` section 7, rule 6).
     Delivered(OutboxId),
     /// The message was given up for a newer one before its receipt came: whether it arrived is not known.
     Unreceipted(OutboxId),

@@ -82,6 +82,10 @@ fn made() -> Seeds {
         for (name, len) in [("short", 40), ("long", 250)] {
             let mut input = vec![0; len];
             rng.fill_bytes(&mut input);
+            if let ("conversation" | "enrollment", "long", Some(last)) = (target, name, input.last_mut()) {
+                // It comes to rest.
+                *last = 0;
+            }
             seeds.insert((target, name.into()), input);
         }
     }

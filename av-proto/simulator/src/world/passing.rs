@@ -2,7 +2,7 @@
 
 use av_proto::wire::decode;
 use av_proto::wire::frame::{ToDevice, ToRelay};
-use av_proto::{ConnectionError, Event, RecordKind};
+use av_proto::{ConnectionError, Event, OutboxId, RecordKind};
 
 use super::{STORM, World};
 use crate::device::{Device, Did, StoreMood};
@@ -78,6 +78,21 @@ impl World {
         self.relay.close(index, 0)?;
         let clock = self.clock;
         self.device(index)?.restart(clock)
+    }
+
+    /// A device believes that a message is with its recipient: so it must be. Only one whose store went back seals in
+    /// places that it does not know to be taken, and may take the receipt of what it forgot for that of another message.
+    pub(super) fn told_delivered(&mut self, index: usize, id: OutboxId) -> Result<(), Violation> {
+        let Some(number) = self.ledger.last_called(index, id) else { return Ok(()) };
+        if self.ledger.fate(number) != Some(Fate::Owed) || self.is_with_recipient(number)? {
+            return Ok(());
+        }
+        if !self.device(index)?.rolled_back {
+            return Err(Violation::new(format!("message {number} was said to be delivered, and is not")));
+        }
+        self.ledger.named(number, "its sender's store went back, and its place had been used");
+        self.count("receipt of another");
+        Ok(())
     }
 
     /// Whether a message lies in its recipient's store, for an application that has yet to hear it.
