@@ -18,6 +18,8 @@ help:
 	@echo 'make bench-proto  av-proto beside its own primitives and other Double Ratchets, in both builds of Poly1305: 10 min once, then 1 min'
 	@echo 'make fuzz      every decoder, ratchet, conversation and enrollment under libFuzzer: 15 min (SECONDS_EACH=10, ONLY=texts), needs a nightly'
 	@echo 'make soak      devices on networks of every rudeness, 300 seeds each: 10 min (SEEDS=20, FIRST=1000, ONLY=RUDE)'
+	@echo 'make isolation  the proof that tenants are apart, on PostgreSQL 15, 16, 17 and 18'
+	@echo 'make mutants   breaks each wall between tenants and shows the test that fails: 8 min'
 	@echo 'make clean     removes target/, which is all that the others write: 1 s'
 
 doctor:
@@ -61,6 +63,12 @@ fuzz:
 
 soak:
 	@.ci/soak
+
+isolation:
+	@.ci/isolation
+
+mutants:
+	@.ci/mutants
 
 clean:
 	rm -rf target

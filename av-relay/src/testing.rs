@@ -3,6 +3,7 @@
 mod cluster;
 mod device;
 mod proxy;
+mod rewriter;
 mod tenant;
 
 use std::future::Future;
@@ -11,6 +12,7 @@ use std::time::{Duration, Instant};
 pub(crate) use self::cluster::{TestCluster, binaries, scratch_folder, shared};
 pub(crate) use self::device::{TestDevice, random};
 pub(crate) use self::proxy::Proxy;
+pub(crate) use self::rewriter::Rewriter;
 pub(crate) use self::tenant::{
     ORIGIN, Tenant, certify_by_root, enroll, in_an_hour, relay, relay_as, relay_on,
 };

@@ -21,7 +21,7 @@ use super::{acknowledgements, messages};
 /// for it.
 const LOCK: &str = "SELECT FROM av.inboxes WHERE tenant_id = $1 AND device_id = ANY ($2)
      ORDER BY device_id FOR NO KEY UPDATE";
-const CLEAR_TENANT: &str = "SELECT set_config('app.tenant_id', '', true)";
+pub(super) const CLEAR_TENANT: &str = "SELECT set_config('app.tenant_id', '', true)";
 
 /// An answer on its way. The request went out before it.
 type Pending<'c> = Pin<Box<MaybeDone<Pin<Box<dyn Future<Output = Result<Vec<Row>, Error>> + Send + 'c>>>>>;

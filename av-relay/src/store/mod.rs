@@ -18,6 +18,8 @@ mod expiry;
 mod group_tx;
 mod inboxes;
 mod invites;
+#[cfg(test)]
+mod isolation;
 mod messages;
 mod migrate;
 mod prekeys;
