@@ -54,7 +54,7 @@ where
     A: Aead,
 {
     /// Makes a device of this tenant a peer and begins a session with it, as an owner's second device does with the
-    /// agents of the first. Ends in [`Event::SessionStarted`](super::Event::SessionStarted) or [`Event::SessionFailed`](super::Event::SessionFailed); a restart forgets it.
+    /// agents of the first. Ends in [`Event::SessionStarted`] or [`Event::SessionFailed`]; a restart forgets it.
     ///
     /// # Errors
     /// [`EndpointError::Full`] while too many calls are under way, [`EndpointError::Unknown`] for a peer that is not in,

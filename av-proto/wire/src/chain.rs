@@ -21,8 +21,8 @@ use link::{Link, Links};
 /// two-byte heads. A first message carries no other.
 pub const MAX_CERTS_BYTES: usize = 1 + 34 + MAX_CHAIN * (DeviceCert::SIGNED_LEN + 2);
 
-/// Bytes of the longest chain: certificates, and the [`Revocation`](Verdict::Revoked) that keeps one of them behind its
-/// three-byte head.
+/// Bytes of the longest chain: certificates, and the [`Revocation`](crate::statement::Verdict::Revoked) that keeps one
+/// of them behind its three-byte head.
 pub const MAX_CHAIN_BYTES: usize = MAX_CERTS_BYTES + Statement::MAX_SIGNED_LEN + 3;
 
 /// A chain does not certify what it should. One error for all reasons.

@@ -8,7 +8,7 @@ use crate::crypto::{AgreementSecret, Drbg, KemSecret, Secret, SigningSecret, XCh
 use crate::enroll::{Invite, RecoveryKey, Requested};
 use crate::invite::{InviteKeys, InviteText, InviteUrl};
 use crate::keys::{Identity, Prekeys};
-use crate::ratchet::state::Sending;
+use crate::ratchet::state::{Sending, SendingChain};
 use crate::ratchet::{PreviousSession, Sealed, Session};
 use crate::{Seal, SmallEndpoint};
 
@@ -129,6 +129,27 @@ fn a_ratchet_key_is_gone_when_the_peer_has_answered_it() {
     assert!(holds(&a));
     a.receive(&pong).expect("opens");
     assert!(!holds(&a));
+}
+
+/// Requirement R25: nothing in a message shows a third party who wrote it. Whoever can open the next one can make it.
+#[test]
+fn a_receiver_could_have_made_what_it_receives() {
+    let (mut a, mut b): (Small, Small) = confirmed(1);
+    round_trip(&mut a, &mut b);
+    let mut forger = b.stolen();
+    let chain = b.session.state.receiving.chain.as_ref().expect("it has received");
+    forger.session.state.sending = Sending::Chain(SendingChain {
+        own: AgreementSecret::from_parts(&[0; 32], &chain.ratchet),
+        header: chain.header.duplicate(),
+        chain: chain.chain.duplicate(),
+        next: chain.next,
+    });
+    forger.session.state.previous = a.session.state.previous;
+    let forged = forger.send(b"never said");
+    let genuine = a.send(b"never said");
+    assert_eq!(forged.header_blob.len(), genuine.header_blob.len());
+    assert_eq!(b.stolen().receive(&genuine).expect("opens"), b"never said");
+    assert_eq!(b.receive(&forged).expect("opens as well"), b"never said");
 }
 
 /// Equal plaintexts look different; without a prelude nothing stands out but type and suite.
