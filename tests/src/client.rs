@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use av_proto::{
-    Channel, ConnectionError, EnrollOptions, Event, HostEndpoint, InviteUrl, Now, Output, RecordChange, Seal,
-    Ticket,
+    ApiKey, Channel, ConnectionError, EnrollOptions, Event, HostEndpoint, InviteUrl, Now, Output,
+    RecordChange, Seal, Ticket,
 };
 use av_wire::frame::ToDevice;
 use av_wire::limits::MAX_FRAME;
@@ -119,6 +119,19 @@ impl Client {
         client.await_event("the request is taken", |event| {
             matches!(event, Event::EnrollmentPending).then_some(())
         })?;
+        Ok(client)
+    }
+
+    /// Begins to enroll as an agent with an API key's text, and connects.
+    ///
+    /// # Errors
+    /// When the text is none, or nobody listens there.
+    pub fn begin_with_key(origin: &str, key: &str) -> Outcome<Self> {
+        let mut client = Self::new()?;
+        let (now, origin, key) = (client.now()?, Origin::parse(origin)?, ApiKey::parse(key)?);
+        let begun = client.endpoint.enroll_with_key(now, &mut UnwrapErr(SysRng), key, &origin, None);
+        begun.map_err(|error| format!("{error:?}"))?;
+        client.connect(origin.as_str())?;
         Ok(client)
     }
 

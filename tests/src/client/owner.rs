@@ -1,6 +1,6 @@
 //! What an owner's device does in a test: invite, approve, state.
 
-use av_proto::{Event, InviteUrl, RequestView};
+use av_proto::{ApiKey, Event, InviteUrl, RequestView};
 use av_wire::statement::Verdict;
 use av_wire::{DeviceId, Role};
 use getrandom::SysRng;
@@ -24,6 +24,23 @@ impl Client {
         })?;
         let origin = self.endpoint.origin().ok_or("an owner has an origin")?.clone();
         Ok(InviteUrl { token, origin, link_key: None, owner: Some(self.id()?) }.to_string())
+    }
+
+    /// Grants an API key for so many agents that is good for an hour, and waits until the relay has it.
+    ///
+    /// # Errors
+    /// When the endpoint or the relay refuses.
+    pub fn grant_key(&mut self, most: u16) -> Outcome<ApiKey> {
+        let now = self.now()?;
+        let key = self.endpoint.grant_key(now, &mut UnwrapErr(SysRng), most, 3_600);
+        let key = key.map_err(|error| format!("{error:?}"))?;
+        self.drain()?;
+        let taken: Outcome = self.await_event("the key is registered", |event| match event {
+            Event::KeyReady(ready) if *ready == key.key_id() => Some(Ok(())),
+            Event::KeyFailed(_, code) => Some(Err(format!("{code:?}").into())),
+            _ => None,
+        })?;
+        taken.map(|()| key)
     }
 
     /// The enrollment requests that the relay holds, and what this owner's device makes of each.

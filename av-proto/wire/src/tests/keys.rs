@@ -227,7 +227,10 @@ fn a_grant_stands_second_and_a_chain_with_it_has_four_links_at_most() {
     let by_key = |key: &SigningKey, device: &Device| {
         certify(key, tenant.key_grant().key_id().as_issuer(), tenant.id(), device)
     };
-    let of_key = KeyGrant { issuer: key, ..tenant.key_grant() };
+    let second_key = SigningKey::from_bytes(&[8; 32]);
+    let of_key =
+        KeyGrant { issuer: key, public_key: second_key.verifying_key().to_bytes(), ..tenant.key_grant() };
+    let by_second = certify(&second_key, of_key.key_id().as_issuer(), tenant.id(), &tenant.agent);
     let of_key = signed_object(&tenant.key, SignedKind::KeyGrant, &of_key.to_bytes());
     let by_root = KeyGrant { issuer: DeviceId::ROOT, ..tenant.key_grant() };
     let by_root = signed_object(&tenant.root.0, SignedKind::KeyGrant, &by_root.to_bytes());
@@ -239,7 +242,7 @@ fn a_grant_stands_second_and_a_chain_with_it_has_four_links_at_most() {
             "an owner in between",
             chain(&[&[tenant.certify(third, &tenant.agent)], &[by_key(&tenant.key, third)], &plain, &owner]),
         ),
-        ("two grants", chain(&[&cert, &[of_key], &plain, &owner])),
+        ("two grants", chain(&[&[by_second], &[of_key], &plain, &owner])),
         ("of the root", chain(&[&cert, &[by_root]])),
         ("of an agent", chain(&[&cert, &[by_agent], &[tenant.certify(first, &tenant.agent)], &owner])),
         ("without its owner", chain(&[&cert, &plain])),
