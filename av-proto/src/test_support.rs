@@ -1,6 +1,9 @@
 //! What tests of several modules share.
 
 use core::cell::Cell;
+use std::borrow::ToOwned;
+use std::format;
+use std::string::String;
 use std::thread_local;
 use std::vec;
 use std::vec::Vec;
@@ -76,4 +79,19 @@ impl Aead for Counting {
         TAGS.set(TAGS.get() + 1);
         XChaCha20Poly1305::open(key, nonce, ad, buffer, tag)
     }
+}
+
+/// How people write down, pass on and type a text of this prefix.
+pub(crate) fn spellings(prefix: &str, text: &str) -> [String; 9] {
+    [
+        text.to_owned(),
+        text.to_lowercase(),
+        text.replace('-', " "),
+        text.replace('-', ""),
+        text.replace('-', "\u{2013}"),
+        text[prefix.len()..].to_owned(),
+        format!("  {text}\n"),
+        text.replace('0', "o").replace('1', "l"),
+        text.replace('0', "O").replace('1', "I"),
+    ]
 }

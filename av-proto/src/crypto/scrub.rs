@@ -7,8 +7,8 @@
 
 use core::hint::black_box;
 
-/// Bytes that are overwritten. On bare metal what the deepest call with secrets takes, so that no call takes more stack
-/// for it; elsewhere stack is plenty, and frames of inlined code are large.
+/// Bytes that are overwritten. On bare metal about what the deepest computation with secrets takes; a call that took
+/// less takes as much by it. Elsewhere stack is plenty, and frames of inlined code are large.
 const SCRUBBED: usize = if cfg!(target_os = "none") { 8 * 1_024 } else { 48 * 1_024 };
 
 /// Calls `call`, and overwrites the stack that it used: all of it where it used no more than 8 KiB on bare metal and
