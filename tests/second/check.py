@@ -10,19 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from . import cbor, enrollment, identity, invite, kem, link, prekeys, primitives, ratchet, record, x3dh
+from .check_api_key import check_api_key
+from .checking import Result, bundle_of_secrets, hexed, refused
 from .primitives import Refused
-
-Result = tuple[str, bool]
-hexed = bytes.fromhex
-
-
-def refused(because: str, function: Callable[..., Any], *arguments: Any) -> bool:
-    """Whether the call is refused, with a reason that begins so."""
-    try:
-        function(*arguments)
-    except Refused as refusal:
-        return str(refusal).startswith(because)
-    return False
 
 
 def device_of(keys: dict[str, str]) -> identity.Device:
@@ -205,15 +195,6 @@ def check_enrollment(v: dict[str, Any]) -> Iterator[Result]:
     yield "activation", enrollment.activation(agent_seed, t, chain).hex() == v["activation"]
     found = enrollment.found_signature(root_seed, tenant, origin, owner_id)
     yield "found_signature", found.hex() == v["found_signature"]
-
-
-def bundle_of_secrets(seed: bytes, public: bytes, secrets: dict[str, Any], created_at: int) -> bytes:
-    signed_id, one_time_id = secrets["ids"]
-    signed = prekeys.Prekey(prekeys.SIGNED, signed_id, created_at, primitives.x25519_public(hexed(secrets["signed"])))
-    one_time = prekeys.Prekey(
-        prekeys.ONE_TIME, one_time_id, created_at, primitives.x25519_public(hexed(secrets["one_time"]))
-    )
-    return prekeys.encode_bundle(*(prekeys.sign_prekey(seed, public, one) for one in (signed, one_time)), None)
 
 
 # x3dh.json, x3dh-kem.json and ratchet.json
@@ -491,6 +472,7 @@ CHECKS = {
     "identity": check_identity,
     "invite": check_invite,
     "enrollment": check_enrollment,
+    "api-key": check_api_key,
     "x3dh": check_x3dh,
     "x3dh-kem": check_x3dh,
     "ratchet": check_ratchet,

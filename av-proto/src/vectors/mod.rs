@@ -4,6 +4,7 @@
 //! protocol's bytes cannot go unnoticed. What must be refused is refused here before it is written. A second
 //! implementation, written from `PROTOCOL.md` and these files alone, computes the same (`tests/second`).
 
+mod api_key;
 mod enrollment;
 mod identity;
 mod invite;
