@@ -21,7 +21,7 @@ const LATER: Now = Now { uptime: NOW.uptime + 1_000, wall: NOW.wall + DAY as u64
 
 impl Tenant {
     /// A key for so many agents, a day long.
-    fn key(&mut self, owner: usize, most: u16) -> ApiKey {
+    pub(super) fn key(&mut self, owner: usize, most: u16) -> ApiKey {
         let Member { endpoint, rng, .. } = &mut self.members[owner];
         let key = endpoint.grant_key(NOW, rng, most, DAY).expect("an owner with room");
         self.settle();
@@ -38,7 +38,7 @@ impl Tenant {
         index
     }
 
-    fn agent(&mut self, key: &ApiKey) -> usize {
+    pub(super) fn agent(&mut self, key: &ApiKey) -> usize {
         let index = self.begun(key);
         self.settle();
         assert_eq!(self.members[index].endpoint.phase(), Phase::Active);

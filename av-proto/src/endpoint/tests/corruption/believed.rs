@@ -7,7 +7,7 @@ use super::Verdict::{Burnt, Changed, Genuine, Told};
 pub(super) type Believed = (u8, &'static str, Verdict, &'static str);
 
 /// The relay's own word, which is a hint or its own business. Whatever is not listed is refused, ignored or rejected.
-pub(super) const BELIEVED: [Believed; 32] = [
+pub(super) const BELIEVED: [Believed; 34] = [
     (65, "inbox_epoch", Genuine, "the relay names the inbox, and the first name is as good as any"),
     (65, "inbox_epoch", Changed, "a new name begins the count anew: what comes twice is known by its id"),
     (65, "next_sequence", Genuine, "where the inbox goes on: an earlier place begins the count anew"),
@@ -40,6 +40,8 @@ pub(super) const BELIEVED: [Believed; 32] = [
     (84, "request", Genuine, "what is signed counts, whichever call it answers"),
     (85, "sequence", Genuine, "as of a message"),
     (85, "previous", Genuine, "as of a message"),
+    (87, "sequence", Genuine, "as of a message"),
+    (87, "previous", Changed, "as of a message"),
 ];
 
 /// The fields of a frame, in the order of the wire; the last name stands for all that follow.
@@ -62,7 +64,8 @@ fn fields(number: u8) -> &'static [&'static str] {
         78 => &["message_id", "fate"],
         79 => &["request", "chain", "bundle"],
         84 => &["request", "statement", "chain"],
-        85 => &["sequence", "previous", "chain"],
+        85 | 87 => &["sequence", "previous", "chain"],
+        86 => &["chain"],
         _ => &["number"],
     }
 }

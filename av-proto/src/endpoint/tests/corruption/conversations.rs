@@ -17,6 +17,7 @@ pub(super) fn film() -> Film {
         enrolled_and_receipted();
         lost_and_asked_for();
         several_owners();
+        with_an_api_key();
         with_a_kem();
         without_consequence();
     })
@@ -79,6 +80,13 @@ fn several_owners() {
     let keys = [Some([5; 32]), Some([6; 32])];
     tenant.members[second].endpoint.announce_link_keys(NOW, keys[0], keys[1]).expect("an owner");
     tenant.settle();
+}
+
+fn with_an_api_key() {
+    let mut tenant = Tenant::founded();
+    let key = tenant.key(0, 2);
+    let agent = tenant.agent(&key);
+    assert!(tenant.talks(agent, 0, "21 degrees"));
 }
 
 fn with_a_kem() {
