@@ -2,7 +2,8 @@
 
 use super::hostile::changed;
 use super::{Event, Side, World};
-use crate::limits::{ANSWER_AFTER, CHECK_AFTER, HAVE_DELAY, LONGEST_WAIT};
+use crate::crypto::agreements_on_this_thread;
+use crate::limits::{ANSWER_AFTER, CHECK_AFTER, HAVE_DELAY, LONGEST_WAIT, PRELUDE_PERIOD};
 
 fn gone(world: &World) -> usize {
     let named = |event: &Event| if let Event::Gone { ids, .. } = event { ids.len() } else { 0 };
@@ -144,6 +145,65 @@ fn a_prelude_that_is_played_back_makes_one_session_and_one_delivery() {
         );
     }
     assert_eq!(world.agent.heard, [""; 0]);
+}
+
+/// Without a one-time prekey, once its session is gone: its generation tells it then, before any agreement.
+#[test]
+fn a_prelude_of_a_session_that_is_gone_begins_nothing() {
+    let mut world = World::talking();
+    let (owner, agent) = (world.owner.id(), world.agent.id());
+    let mut first = None;
+    for _ in 0..3 {
+        world.owner.endpoint.start_session(&agent, false).expect("a peer");
+        world.owner.drain(&mut world.office);
+        while world.pass(Side::Owner) {
+            world.owner.drain(&mut world.office);
+        }
+        let hello = world.office.fetch(Side::Agent).expect("the hello").to_vec();
+        world.receive(Side::Agent, &hello).expect("an allowed frame");
+        first.get_or_insert(hello);
+        world.settle();
+        world.agent.send(&owner, "on the new session");
+        // The ration of first messages is whole again, and not what refuses.
+        world.wait(10 * PRELUDE_PERIOD);
+    }
+    let peer = |world: &World| {
+        let records = world.agent.records();
+        records.into_iter().find(|(key, _)| key[0] == crate::RecordKind::Peer as u8)
+    };
+    let (before, cost) = (peer(&world), agreements_on_this_thread());
+    let taken = world.agent.endpoint.taken();
+    // With other bytes behind it: played back as it was, it is known by its id while that is remembered.
+    let replay = changed(&first.expect("three hellos"), |sequence, previous, _, _, body| {
+        body[0] ^= 1;
+        (*sequence, *previous) = (taken + 1, taken);
+    });
+    world.receive(Side::Agent, &replay).expect("an allowed frame");
+    world.agent.drain(&mut world.office);
+    assert_eq!(agreements_on_this_thread(), cost);
+    assert!(peer(&world) == before);
+}
+
+/// A first message counts as of the peer that its prelude names, whoever the relay says it is of: found out before any
+/// agreement.
+#[test]
+fn a_prelude_that_names_another_device_begins_nothing() {
+    let mut world = World::talking();
+    let (owner, agent) = (world.owner.id(), world.agent.id());
+    world.wait(10 * PRELUDE_PERIOD);
+    world.owner.endpoint.start_session(&agent, false).expect("a peer");
+    world.owner.drain(&mut world.office);
+    while world.pass(Side::Owner) {
+        world.owner.drain(&mut world.office);
+    }
+    let hello = world.office.fetch(Side::Agent).expect("the hello").to_vec();
+    let renamed = changed(&hello, |_, _, _, header_blob, _| {
+        let at = header_blob.windows(16).position(|bytes| bytes == owner.as_bytes()).expect("by its id");
+        header_blob[at] ^= 1;
+    });
+    let cost = agreements_on_this_thread();
+    world.receive(Side::Agent, &renamed).expect("an allowed frame");
+    assert_eq!(agreements_on_this_thread(), cost);
 }
 
 /// Both begin a session at the same time: whichever frames go first, they agree, and nothing is lost.

@@ -4,8 +4,9 @@ use static_assertions::{assert_impl_all, assert_not_impl_any};
 use zeroize::ZeroizeOnDrop;
 
 use super::{Party, confirmed, pair, round_trip, unopened_pair};
+use crate::api_key::ApiKey;
 use crate::crypto::{AgreementSecret, Drbg, KemSecret, Secret, SigningSecret, XChaCha20Poly1305};
-use crate::enroll::{Invite, RecoveryKey, Requested};
+use crate::enroll::{Invite, KeyHeld, RecoveryKey, Requested};
 use crate::invite::{InviteKeys, InviteText, InviteUrl};
 use crate::keys::{Identity, Prekeys};
 use crate::ratchet::state::{Sending, SendingChain};
@@ -36,6 +37,7 @@ assert_keeps_its_secret!(
     Drbg,
     Invite,
     Requested,
+    KeyHeld,
     SmallEndpoint,
     crate::link::LinkSecret,
     crate::link::Initiator,
@@ -43,6 +45,7 @@ assert_keeps_its_secret!(
 );
 // These are shown to the person they are for, by Display and by nothing else.
 assert_not_impl_any!(InviteText: core::fmt::Debug, Clone, Copy, PartialEq);
+assert_not_impl_any!(ApiKey: core::fmt::Debug, Clone, Copy, PartialEq);
 assert_not_impl_any!(InviteUrl: core::fmt::Debug, Clone, Copy, PartialEq);
 assert_impl_all!(Secret<32>: ZeroizeOnDrop);
 // Sessions move between tasks of a host.
