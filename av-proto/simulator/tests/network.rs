@@ -45,7 +45,7 @@ fn what_honest_networks_do_loses_nothing() {
 fn a_hostile_relay_forges_nothing_and_repeats_nothing() {
     let mut done =
         [("delay", 0), ("withhold", 0), ("duplicate", 0), ("corrupt", 0), ("crash", 0), ("disconnect", 0)];
-    for seed in 100..112 {
+    for seed in 100..116 {
         let world =
             play(seed, &[Capacity::Host, Capacity::Small, Capacity::Host], Manners::HOSTILE, SEED_STEPS);
         done.iter_mut().for_each(|(what, times)| *times += world.done(what));

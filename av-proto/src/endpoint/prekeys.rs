@@ -65,8 +65,9 @@ where
         let Some(publishing) = publishing.filter(|publishing| publishing.request == request) else {
             return false;
         };
-        if is_done && let Some(prekeys) = self.prekeys.edit() {
-            prekeys.confirm_published(publishing.last);
+        if is_done && self.prekeys.get_mut().is_some_and(|prekeys| prekeys.confirm_published(publishing.last))
+        {
+            self.prekeys.mark_changed();
         }
         true
     }

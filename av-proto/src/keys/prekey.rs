@@ -23,6 +23,9 @@ pub struct Prekeys<const ONE_TIME: usize> {
     next_id: u32,
     /// The greatest id that the relay has confirmed.
     published: u32,
+    /// Whether the relay has confirmed the current ones in this run. Not stored: a store that went back between two runs
+    /// says of older ones that they are published.
+    is_confirmed: bool,
     age: Age,
     renewal: Renewal,
 }
@@ -131,8 +134,17 @@ impl<const ONE_TIME: usize> Prekeys<ONE_TIME> {
         let has_kem = suites.has_kem() && kem.add(rng, KemPrekeyKind::LastResort, 3, 1, created_at);
         // These go to the relay with the enrollment.
         let published = if has_kem { 3 } else { 2 };
-        let (age, renewal) = (Age::new(created_at), Renewal::NotAsked);
-        Self { current, previous: None, one_time, kem, next_id: published + 1, published, age, renewal }
+        Self {
+            current,
+            previous: None,
+            one_time,
+            kem,
+            next_id: published + 1,
+            published,
+            is_confirmed: true,
+            age: Age::new(created_at),
+            renewal: Renewal::NotAsked,
+        }
     }
 
     /// The current signed prekey, the one-time prekey with the least id and the current last-resort KEM prekey, signed.
@@ -270,15 +282,18 @@ impl<const ONE_TIME: usize> Prekeys<ONE_TIME> {
         self.published = 0;
     }
 
-    /// The greatest id that was given out, if the relay has not confirmed all up to there.
+    /// The greatest id that was given out, if the relay has not confirmed all up to there, or nothing in this run.
     pub fn unpublished(&self) -> Option<u32> {
         let last = self.next_id.saturating_sub(1);
-        (self.published < last).then_some(last)
+        (!self.is_confirmed || self.published < last).then_some(last)
     }
 
-    /// The relay confirmed all ids up to this one.
-    pub fn confirm_published(&mut self, last: u32) {
+    /// The relay confirmed all ids up to this one; whether that has to be stored.
+    pub fn confirm_published(&mut self, last: u32) -> bool {
+        self.is_confirmed = true;
+        let is_news = self.published < last;
         self.published = self.published.max(last);
+        is_news
     }
 
     /// Calls `each` with the current signed prekey and every one-time prekey that the relay has not confirmed.
@@ -378,6 +393,6 @@ impl<const ONE_TIME: usize> Prekeys<ONE_TIME> {
             return Err(CodecError);
         }
         let renewal = Renewal::NotAsked;
-        Ok(Self { current, previous, one_time, kem, next_id, published, age, renewal })
+        Ok(Self { current, previous, one_time, kem, next_id, published, is_confirmed: false, age, renewal })
     }
 }

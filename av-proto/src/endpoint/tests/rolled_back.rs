@@ -118,6 +118,26 @@ fn an_owner_that_was_answered_makes_no_session_with_the_psk() {
     assert!(winner(&world.owner.endpoint).1);
 }
 
+/// The inbox of a quiet device shows no gap, and the relay gives out prekeys that it knows nothing of.
+#[test]
+fn a_quiet_device_that_forgot_its_new_prekeys_is_reached_by_its_old_ones() {
+    let mut world = World::talking();
+    world.wait(2 * HAVE_DELAY);
+    let copy = world.agent.store.clone();
+    for _ in 0..3 {
+        world.rotate();
+    }
+    world.roll_back(Side::Agent, &copy);
+    assert!(!world.agent.events.iter().any(|event| matches!(event, Event::InboxGap { .. })));
+    let agent = world.agent.id();
+    world.owner.endpoint.start_session(&agent, false).expect("a peer");
+    world.settle();
+    let winner = |endpoint: &SmallEndpoint| {
+        *endpoint.peers.iter().find_map(Slot::get).and_then(|peer| peer.sending_session()).expect("a session")
+    };
+    assert_eq!(winner(&world.owner.endpoint), winner(&world.agent.endpoint));
+}
+
 #[test]
 fn a_gap_in_the_inbox_replaces_the_prekeys_once_a_run() {
     let mut world = World::talking();
