@@ -1,6 +1,6 @@
 //! How an unknown device becomes a peer, and how a peer is certified anew (`PROTOCOL.md` sections 4.4 and 6).
 
-use av_wire::chain::Chain;
+use av_wire::chain::{Chain, VerifiedChain};
 use av_wire::frame::ToRelay;
 use av_wire::{DeviceId, DevicePublic, RejectCode, Role};
 
@@ -46,6 +46,12 @@ pub(super) enum Introduction {
 /// Who may begin a session: with an owner everybody, with an agent owners and those that its application allowed.
 pub(super) fn may_begin(own: Role, device: &DevicePublic, id: &DeviceId, allowed: &Allowed) -> bool {
     own == Role::Owner || device.role == Role::Owner || allowed.contains(id)
+}
+
+/// How the sender of a first message names itself. In a frame of its own, as a prelude takes three hundred bytes.
+#[inline(never)]
+fn initiator(header_blob: &[u8]) -> Option<&[u8]> {
+    HeaderBlob::parse(header_blob).ok()?.prelude.map(|prelude| prelude.initiator)
 }
 
 impl<A, const PEERS: usize, const SKIP: usize, const OUTBOX: usize, const INBOX: usize, const BODY: usize>
@@ -119,8 +125,7 @@ where
         sender: &DeviceId,
         header_blob: &[u8],
     ) -> Introduction {
-        let prelude = HeaderBlob::parse(header_blob).ok().and_then(|header| header.prelude);
-        let Some(initiator) = prelude.map(|prelude| prelude.initiator) else { return Introduction::Unknown };
+        let Some(initiator) = initiator(header_blob) else { return Introduction::Unknown };
         let device = match DeviceId::from_slice(initiator) {
             Some(id) if id != *sender => None,
             Some(_) => match self.take_acquaintance(sender) {
@@ -212,10 +217,18 @@ where
     /// The same, however many came.
     #[inline(never)]
     pub(super) fn certified(&self, device_id: &DeviceId, chain: Chain<'_>) -> Option<Acquaintance> {
+        let tenant = self.device.get()?.membership()?.tenant_id();
+        let revoked = &self.meta.get()?.revoked;
+        let verified = chain.verify_links(tenant, &mut |id, above| revoked.is_out(id, above)).ok()?;
+        self.acquaintance_of(device_id, &verified)
+    }
+
+    /// In a frame of its own, which is not there yet while the chain is verified.
+    #[inline(never)]
+    fn acquaintance_of(&self, device_id: &DeviceId, verified: &VerifiedChain<'_>) -> Option<Acquaintance> {
         let own = self.device.get()?;
         let Meta { revoked, allowed, .. } = self.meta.get()?;
-        let tenant = own.membership()?.tenant_id();
-        let device = chain.verify_below(tenant, |id, above| revoked.is_out(id, above)).ok()?;
+        let device = verified.device().ok()?;
         let is_wanted = may_begin(own.identity.public().role, device.public(), device_id, allowed);
         let is_it = device.device_id() == *device_id && device_id != own.identity.device_id();
         (is_wanted && is_it && revoked.is_complete()).then(|| Acquaintance {

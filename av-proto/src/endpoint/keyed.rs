@@ -1,7 +1,7 @@
 //! A device that enrolls with an API key (`PROTOCOL.md` section 4.6): nobody approves it, and nobody writes to it first.
 
 use av_wire::bundle::KEM_RECORD;
-use av_wire::chain::Chain;
+use av_wire::chain::{Chain, VerifiedKey};
 use av_wire::frame::ToRelay;
 use av_wire::{DeviceId, DevicePublic, Origin, Role};
 use heapless::String;
@@ -63,6 +63,7 @@ where
     }
 
     /// The key's grant came: this device certifies itself with the key, and forgets it.
+    #[inline(never)]
     pub(super) fn key_found(&mut self, now: Now, key_chain: Chain<'_>) {
         match self.certify_self(now, key_chain) {
             Ok(owner) => self.notify(Event::EnrollmentGranted { owner: owner.fingerprint() }),
@@ -70,19 +71,31 @@ where
         }
     }
 
+    fn certify_self(&mut self, now: Now, key_chain: Chain<'_>) -> Result<DevicePublic, CryptoError> {
+        let Some(Progress::KeyHeld(held)) = self.device.get().map(|device| &device.progress) else {
+            return Err(CryptoError);
+        };
+        let granted = held.verify(key_chain)?;
+        self.certify_under(now, key_chain, &granted)?;
+        Ok(*granted.owner())
+    }
+
     /// In a frame of its own, as the bundle takes a kilobyte.
     #[inline(never)]
-    fn certify_self(&mut self, now: Now, key_chain: Chain<'_>) -> Result<DevicePublic, CryptoError> {
+    fn certify_under(
+        &mut self,
+        now: Now,
+        key_chain: Chain<'_>,
+        granted: &VerifiedKey,
+    ) -> Result<(), CryptoError> {
         let device = self.device.get().ok_or(CryptoError)?;
         let Progress::KeyHeld(held) = &device.progress else { return Err(CryptoError) };
-        let granted = held.verify(key_chain)?;
         let (mut buffer, mut room) = ([0; OWN_BUNDLE], [[0; KEM_RECORD]; KEM_PREKEYS_IN_BUNDLE]);
         let bundle = self.prekeys.get().ok_or(CryptoError)?.bundle(&device.identity, &mut room)?;
         let bundle = bundle.encode(&mut buffer).map_err(|_| CryptoError)?;
         let (chain, certified) =
-            held.certify(&device.identity, &granted, key_chain, bundle, now.wall, &mut self.scratch)?;
-        self.device.edit().ok_or(CryptoError)?.certified_by_key(chain, certified).map_err(|_| CryptoError)?;
-        Ok(*granted.owner())
+            held.certify(&device.identity, granted, key_chain, bundle, now.wall, &mut self.scratch)?;
+        self.device.edit().ok_or(CryptoError)?.certified_by_key(chain, certified).map_err(|_| CryptoError)
     }
 
     /// The relay let this device in: the owner that granted the key is its first peer.

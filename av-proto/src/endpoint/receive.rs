@@ -5,7 +5,7 @@ use av_wire::chain::Chain;
 use av_wire::frame::ToDevice;
 use av_wire::grant::Grant;
 use av_wire::posted::Posted;
-use av_wire::{DeviceId, InboxEpoch, MessageId, RefusalCode};
+use av_wire::{DecodeError, DeviceId, InboxEpoch, MessageId, RefusalCode};
 use rand_core::CryptoRng;
 
 use super::control::is_receipted;
@@ -43,12 +43,34 @@ where
     }
 
     fn take_in(&mut self, now: Now, rng: &mut dyn CryptoRng, frame: &[u8]) -> Result<(), ConnectionError> {
-        let frame: ToDevice<'_> = av_wire::decode(frame).map_err(|_| ConnectionError::Violation)?;
+        // By reference from here on: the verification of a signature leaves no room for copies.
+        let frame = read(frame);
+        self.act_on(now, rng, frame.as_ref().map_err(|_| ConnectionError::Violation)?)?;
+        self.follow_up(now, rng)
+    }
+
+    /// What any frame may have made due. In a frame of its own, as what the frame asked for.
+    #[inline(never)]
+    fn follow_up(&mut self, now: Now, rng: &mut dyn CryptoRng) -> Result<(), ConnectionError> {
+        self.maintain_prekeys(now, rng);
+        self.fetch_missing();
+        self.attend(now, rng);
+        self.end_introduction()
+    }
+
+    /// Small, as are the frames of those that it calls by the way: beneath it signatures are verified.
+    #[inline(never)]
+    fn act_on(
+        &mut self,
+        now: Now,
+        rng: &mut dyn CryptoRng,
+        frame: &ToDevice<'_>,
+    ) -> Result<(), ConnectionError> {
         let phase = self.phase();
         let link = self.link.get_mut().ok_or(ConnectionError::Violation)?;
         link.heard(now);
         let (sent, authenticated) = (link.sent, link.authenticated);
-        match frame {
+        match *frame {
             ToDevice::Challenge { nonce, .. } if link.channel.is_none() => link.challenged(nonce, now)?,
             ToDevice::Ping => link.pong_due = true,
             ToDevice::Pong | ToDevice::Status { .. } => {}
@@ -87,8 +109,8 @@ where
             ToDevice::Done { request } => self.call_done(request),
             ToDevice::Error { request, .. } => self.call_failed(request),
             #[cfg(feature = "owner")]
-            ToDevice::PendingDevice { request, inviter, enroll, .. } => {
-                self.requested(now, request, &inviter, &enroll);
+            ToDevice::PendingDevice { request, ref inviter, ref enroll, .. } => {
+                self.requested(now, request, inviter, enroll);
             }
             #[cfg(feature = "owner")]
             ToDevice::EnrollmentWaiting => self.notify(Event::EnrollmentWaiting),
@@ -118,17 +140,17 @@ where
                     self.key_used(now, entry, Chain::new(chain))?;
                 }
             }
-            ToDevice::Activated { sequence, previous, device_id, signature } => {
+            ToDevice::Activated { sequence, previous, device_id, ref signature } => {
                 let entry = Entry { sequence, previous };
                 if self.is_next(entry)? {
                     self.require_peer(&device_id)?;
-                    self.peer_activated(entry, &device_id, &signature);
+                    self.peer_activated(entry, &device_id, signature);
                 }
             }
             ToDevice::Challenge { .. } | ToDevice::Welcome { .. } => return Err(ConnectionError::Violation),
-            ToDevice::Bundle { request, chain, bundle } => {
+            ToDevice::Bundle { request, chain, ref bundle } => {
                 self.met(now, request, Chain::new(chain));
-                self.bundle_came(now, rng, request, &bundle);
+                self.bundle_came(now, rng, request, bundle);
             }
             ToDevice::Certs { request, chain } => self.certs_came(request, Chain::new(chain)),
             ToDevice::Posted { request, statement, chain } => {
@@ -137,10 +159,7 @@ where
             // Answers to calls that this endpoint does not make.
             _ => {}
         }
-        self.maintain_prekeys(now, rng);
-        self.fetch_missing();
-        self.attend(now, rng);
-        self.end_introduction()
+        Ok(())
     }
 
     /// An input about a peer that is not in memory changes nothing.
@@ -170,6 +189,7 @@ where
     }
 
     /// A grant came: believed only with the invite's tag, and for exactly this device, origin and link key.
+    #[inline(never)]
     fn granted(&mut self, now: Now, grant: &[u8]) {
         match self.accept_grant(now, grant) {
             Ok(()) => {}
@@ -184,24 +204,32 @@ where
         }
     }
 
-    /// Apart from what follows it: a verification takes seven kilobytes of stack, which leaves no room for records.
+    /// Apart from what follows it: a verification takes eight kilobytes of stack, which leaves no room for records.
     #[inline(never)]
     fn accept_grant(&mut self, now: Now, grant: &[u8]) -> Result<(), GrantError> {
-        let grant: Grant<'_> = av_wire::decode(grant).map_err(|_| GrantError::Invalid)?;
+        let grant = av_wire::decode::<Grant<'_>>(grant);
+        let grant = grant.as_ref().map_err(|_| GrantError::Invalid)?;
         let device = self.device.get().ok_or(GrantError::Invalid)?;
         let Progress::Requested(requested) = &device.progress else { return Err(GrantError::Invalid) };
-        let verified = requested.verify(&device.identity, &device.origin, &grant)?;
-        let stated_at = grant.chain().claimed().map_err(|_| GrantError::Invalid)?.issued_at;
-        let link_keys = LinkKeys { current: grant.link_key, next: grant.next_link_key, stated_at };
-        self.enter_tenant(now, &verified, link_keys);
-        Ok(())
+        let verified = requested.verify(&device.identity, &device.origin, grant);
+        self.enter_tenant(
+            now,
+            verified.as_ref().map_err(|error| *error)?,
+            [grant.link_key, grant.next_link_key],
+        )
     }
 
     #[inline(never)]
-    fn enter_tenant(&mut self, now: Now, grant: &VerifiedGrant<'_>, link_keys: LinkKeys) {
-        let Some(psk) = self.device.edit().and_then(|device| device.take_grant(grant, link_keys)) else {
-            return;
-        };
+    fn enter_tenant(
+        &mut self,
+        now: Now,
+        grant: &VerifiedGrant<'_>,
+        [current, next]: [[u8; 32]; 2],
+    ) -> Result<(), GrantError> {
+        let stated_at = grant.chain().claimed().map_err(|_| GrantError::Invalid)?.issued_at;
+        let link_keys = LinkKeys { current, next, stated_at };
+        let device = self.device.edit().ok_or(GrantError::Invalid)?;
+        let psk = device.take_grant(grant, link_keys).ok_or(GrantError::Invalid)?;
         if let Some(meta) = self.meta.edit() {
             meta.serials = grant.serials();
         }
@@ -217,6 +245,7 @@ where
             self.add_peer(&vacancy, &new);
         }
         self.notify(Event::EnrollmentGranted { owner: owner.fingerprint() });
+        Ok(())
     }
 
     /// The relay confirmed the founding or the activation.
@@ -238,6 +267,7 @@ where
     /// A relay that has yet to give out a sequence that this device took went back, or numbered entries as it liked
     /// before: the count begins anew, or this device would hear nothing until that number is reached. It gives a relay
     /// no power that a new epoch does not. What comes a second time is known by its id.
+    #[inline(never)]
     fn welcomed(&mut self, epoch: InboxEpoch, next_sequence: u64) {
         let is_new = self.meta.get().is_some_and(|meta| meta.inbox_epoch != Some(epoch));
         let is_behind = self.meta.get().is_some_and(|meta| meta.taken >= next_sequence.max(1));
@@ -297,6 +327,12 @@ where
         }
         Ok(())
     }
+}
+
+/// In a frame of its own: reading every kind of frame takes a kilobyte of stack.
+#[inline(never)]
+fn read(frame: &[u8]) -> Result<ToDevice<'_>, DecodeError> {
+    av_wire::decode(frame)
 }
 
 /// The relay cannot take it just now: it stays in the outbox, and goes out again on the next connection.

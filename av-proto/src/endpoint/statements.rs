@@ -6,7 +6,7 @@ use core::ops::Range;
 use av_wire::KeyId;
 use av_wire::frame::ToRelay;
 use av_wire::grant::OwnerSerial;
-use av_wire::posted::{Posted, VerifiedStatement};
+use av_wire::posted::{Posted, VerifiedPosted, VerifiedStatement};
 use av_wire::statement::{AnnouncedKeys, Statement, Verdict};
 use av_wire::{DeviceId, RejectCode, Role, Unverified};
 
@@ -55,8 +55,15 @@ where
     }
 
     fn take_statement(&mut self, posted: &Posted<'_>) -> Result<(), NoEffect> {
+        let verified = self.verify_statement(posted)?;
+        self.take_verified(posted.signed, &verified)
+    }
+
+    /// What a statement does that was verified. In a frame of its own, which is not there yet while it is verified.
+    #[inline(never)]
+    fn take_verified(&mut self, signed: &[u8], verified: &VerifiedPosted<'_>) -> Result<(), NoEffect> {
         let own_id = self.device_id().ok_or(NoEffect::Refused)?;
-        let (said, has_say) = self.verify_statement(posted)?;
+        let (said, has_say) = self.read_statement(verified).ok_or(NoEffect::Refused)?;
         let Said { issuer, subject, certifies, verdict, serial, link_keys } = said;
         if subject != own_id && self.is_absent(&subject) {
             return Err(NoEffect::NeedPeer(subject));
@@ -92,7 +99,7 @@ where
         let stood = self.stands();
         if verdict == Verdict::Revoked
             && let Some(Some(membership)) = self.device.get_mut().map(super::Device::membership_mut)
-            && membership.keep(posted.signed, &subject, &issuer)
+            && membership.keep(signed, &subject, &issuer)
         {
             self.device.mark_changed();
         }
@@ -111,22 +118,24 @@ where
         Ok(())
     }
 
-    /// What a statement says, and whether its issuer has that say. In a frame of its own: verifying takes seven kilobytes of
-    /// stack, which leaves no room for what is done then.
-    #[inline(never)]
-    fn verify_statement(&self, posted: &Posted<'_>) -> Result<(Said, bool), NoEffect> {
+    /// Proof that the statement was said, unless it is this device's own, come back to it.
+    fn verify_statement<'b>(&self, posted: &Posted<'b>) -> Result<VerifiedPosted<'b>, NoEffect> {
+        let (issuer, serial) = claimed(posted.signed).ok_or(NoEffect::Refused)?;
         let device = self.device.get().ok_or(NoEffect::Refused)?;
-        let own_id = device.identity.device_id();
         let membership = device.membership().ok_or(NoEffect::Refused)?;
         let meta = self.meta.get().ok_or(NoEffect::Refused)?;
-        let object = Unverified::decode(posted.signed).map_err(|_| NoEffect::Refused)?;
-        let claimed = Statement::from_unverified(&object).map_err(|_| NoEffect::Refused)?;
-        if claimed.issuer == *own_id && claimed.serial <= meta.statement_serial {
+        if issuer == *device.identity.device_id() && serial <= meta.statement_serial {
             return Err(NoEffect::Known);
         }
-        let verified =
-            posted.verify(membership.tenant_id(), membership.root()).map_err(|_| NoEffect::Refused)?;
-        Ok((Said::of(&verified), has_say(&verified, &meta.revoked)))
+        let verified = posted.verify_signatures(membership.tenant_id(), membership.root());
+        verified.map_err(|_| NoEffect::Refused)
+    }
+
+    /// What a statement says, and whether its issuer has that say.
+    #[inline(never)]
+    fn read_statement(&self, verified: &VerifiedPosted<'_>) -> Option<(Said, bool)> {
+        let verified = verified.statement().ok()?;
+        Some((Said::of(&verified), has_say(&verified, &self.meta.get()?.revoked)))
     }
 
     /// The link keys of a relay: nothing to a device that is at another one.
@@ -255,6 +264,14 @@ where
             link.in_vain.retain(|known| known != device);
         }
     }
+}
+
+/// Who says a statement, and its serial, unverified. In a frame of its own.
+#[inline(never)]
+fn claimed(signed: &[u8]) -> Option<(DeviceId, u64)> {
+    let object = Unverified::decode(signed).ok()?;
+    let statement = Statement::from_unverified(&object).ok()?;
+    Some((statement.issuer, statement.serial))
 }
 
 /// Whether a statement's issuer is one whose word counts now. A revocation counts whenever it was said.

@@ -3,7 +3,7 @@
 use core::fmt;
 
 use av_wire::bundle::Bundle;
-use av_wire::chain::{Chain, MAX_CHAIN_BYTES};
+use av_wire::chain::{Chain, MAX_CHAIN_BYTES, VerifiedChain};
 use av_wire::enroll::{EnrollRequest, EnrollTranscript};
 use av_wire::frame::ToRelay;
 use av_wire::grant::{Grant, OwnerSerial};
@@ -208,7 +208,18 @@ impl Requested {
         if !self.keys.verify_grant_tag(&self.transcript, grant) || grant.origin != origin.as_str() {
             return Err(GrantError::Invalid);
         }
-        let approver = verified_approver(grant.chain(), identity.public())?;
+        self.believe(identity, grant, &verified_chain(grant.chain())?)
+    }
+
+    /// What is left to check. In a frame of its own, which is not there yet while the chain is verified.
+    #[inline(never)]
+    fn believe<'b>(
+        &self,
+        identity: &Identity,
+        grant: &Grant<'b>,
+        chain: &VerifiedChain<'_>,
+    ) -> Result<VerifiedGrant<'b>, GrantError> {
+        let approver = approver_of(identity.public(), chain)?;
         let is_inviter = self.inviter.is_none_or(|inviter| inviter == approver.device_id());
         if approver.role != Role::Owner || !is_inviter {
             return Err(GrantError::Invalid);
@@ -265,11 +276,16 @@ impl Requested {
     }
 }
 
-/// The device that certified `own` with this chain, every link of which holds. In a frame of its own.
-#[inline(never)]
-fn verified_approver(chain: Chain<'_>, own: &DevicePublic) -> Result<DevicePublic, GrantError> {
+/// Every link of this chain holds, up to the root that it names.
+fn verified_chain(chain: Chain<'_>) -> Result<VerifiedChain<'_>, GrantError> {
     let root = chain.claimed_root().map_err(|_| GrantError::Invalid)?;
-    let certified = chain.verify(&TenantId::of_root(&root), |_| false).map_err(|_| GrantError::Invalid)?;
+    chain.verify_links(&TenantId::of_root(&root), &mut |_, _| false).map_err(|_| GrantError::Invalid)
+}
+
+/// The device that certified `own` with this chain. In a frame of its own.
+#[inline(never)]
+fn approver_of(own: &DevicePublic, chain: &VerifiedChain<'_>) -> Result<DevicePublic, GrantError> {
+    let certified = chain.device().map_err(|_| GrantError::Invalid)?;
     match certified.issuer() {
         Some(approver) if certified.public() == own => Ok(*approver),
         _ => Err(GrantError::Invalid),

@@ -1,7 +1,7 @@
 //! The side of a device that enrolls with an API key (`PROTOCOL.md` section 4.6).
 
 use av_wire::cert::DeviceCert;
-use av_wire::chain::{Chain, VerifiedKey};
+use av_wire::chain::{Chain, VerifiedChain, VerifiedKey};
 use av_wire::enroll::EnrollTranscript;
 use av_wire::frame::ToRelay;
 use av_wire::labels::SignaturePurpose;
@@ -45,7 +45,14 @@ impl KeyHeld {
     /// [`CryptoError`].
     #[inline(never)]
     pub fn verify(&self, chain: Chain<'_>) -> Result<VerifiedKey, CryptoError> {
-        let granted = chain.verify_key(self.key.tenant_id(), |_| false).map_err(|_| CryptoError)?;
+        let verified = chain.verify_links(self.key.tenant_id(), &mut |_, _| false);
+        self.granted_by(&verified.map_err(|_| CryptoError)?)
+    }
+
+    /// In a frame of its own, which is not there yet while the chain is verified.
+    #[inline(never)]
+    fn granted_by(&self, verified: &VerifiedChain<'_>) -> Result<VerifiedKey, CryptoError> {
+        let granted = verified.key().map_err(|_| CryptoError)?;
         if granted.grant().public_key == self.key.public() { Ok(granted) } else { Err(CryptoError) }
     }
 

@@ -35,12 +35,18 @@ use root::sign_cert;
 pub use root::{Founding, RecoveryKey, RecoveryKeyError};
 pub use statement::{OwnerSerials, SerialError, sign_statement};
 
-use av_wire::chain::{Chain, MAX_CERTS_BYTES, MAX_CHAIN_BYTES};
+use av_wire::chain::{Chain, MAX_CERTS_BYTES, MAX_CHAIN_BYTES, VerifiedChain};
 use av_wire::{DeviceId, DevicePublic, TenantId};
 use heapless::Vec;
 
 use crate::crypto::CryptoError;
 use crate::record::codec::{CodecError, Writer};
+
+/// Whether a chain is this device's. In a frame of its own, which is not there yet while the chain is verified.
+#[inline(never)]
+fn certifies(chain: &VerifiedChain<'_>, device: &DevicePublic) -> bool {
+    chain.device().is_ok_and(|certified| certified.public() == device)
+}
 
 /// A device's place in its tenant: its chain, verified when it was taken in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -160,9 +166,8 @@ impl Membership {
         own: &DevicePublic,
         revoked: &Revoked,
     ) -> Result<(), CryptoError> {
-        let certified = chain.verify_below(&self.tenant_id, |id, above| revoked.is_out(id, above));
-        let certified = certified.map_err(|_| CryptoError)?;
-        if certified.public() != own || self.stands(revoked) {
+        let verified = chain.verify_links(&self.tenant_id, &mut |id, above| revoked.is_out(id, above));
+        if !certifies(&verified.map_err(|_| CryptoError)?, own) || self.stands(revoked) {
             return Err(CryptoError);
         }
         self.fill(chain.as_bytes()).map_err(|_| CryptoError)

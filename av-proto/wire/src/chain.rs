@@ -3,7 +3,7 @@
 mod link;
 mod verified;
 
-pub use verified::{Provenance, VerifiedDevice, VerifiedKey};
+pub use verified::{Provenance, VerifiedChain, VerifiedDevice, VerifiedKey};
 
 use crate::cbor::{DecodeError, EncodeError};
 use crate::cert::DeviceCert;
@@ -54,14 +54,6 @@ pub struct Chain<'b> {
 /// Who certified whom in a chain, the first one's issuer first: at most one fewer than certificates.
 pub type Lineage = heapless::Vec<DeviceId, { MAX_CHAIN - 1 }>;
 
-/// What the whole way up to the root says.
-pub(crate) struct Walked {
-    pub(crate) first: Said,
-    issuer: Option<Said>,
-    root: [u8; 32],
-    pub(crate) provenance: Provenance,
-}
-
 impl<'b> Chain<'b> {
     /// A chain from its bytes, not looked at yet.
     pub const fn new(bytes: &'b [u8]) -> Self {
@@ -106,9 +98,7 @@ impl<'b> Chain<'b> {
         tenant: &TenantId,
         mut is_revoked: impl FnMut(&DeviceId, &[DeviceId]) -> bool,
     ) -> Result<VerifiedDevice, InvalidChain> {
-        let Walked { first, issuer, root, provenance } = self.walk(tenant, &mut is_revoked)?;
-        let Said::Device(cert) = first else { return Err(InvalidChain) };
-        Ok(VerifiedDevice { cert, issuer, root, provenance })
+        self.verify_links(tenant, &mut is_revoked)?.device()
     }
 
     /// Verifies the chain of an API key the same way: its grant, and the chain of the owner that signed it.
@@ -120,32 +110,28 @@ impl<'b> Chain<'b> {
         tenant: &TenantId,
         mut is_revoked: impl FnMut(&DeviceId) -> bool,
     ) -> Result<VerifiedKey, InvalidChain> {
-        let Walked { first, issuer, provenance, .. } =
-            self.walk(tenant, &mut |device, _| is_revoked(device))?;
-        let (Said::Key(grant), Some(Said::Device(owner))) = (first, issuer) else { return Err(InvalidChain) };
-        if self.parts()?.1.is_full() {
-            return Err(InvalidChain);
-        }
-        Ok(VerifiedKey { grant, owner: owner.device, provenance })
+        self.verify_links(tenant, &mut |device, _| is_revoked(device))?.key()
     }
 
-    /// What the links say first, and then their signatures: what is wrong without them costs none, and to verify one
-    /// takes seven kilobytes of stack, which leaves a microcontroller no room for what the links say.
+    /// [`Self::verify_below`] or [`Self::verify_key`], whichever it is, and what it says is read later: to verify a
+    /// signature takes eight kilobytes of stack, which leaves a microcontroller no room for the answer.
+    ///
+    /// # Errors
+    /// As [`Self::verify`].
     #[inline(never)]
-    pub(crate) fn walk(
+    pub fn verify_links(
         &self,
         tenant: &TenantId,
         is_revoked: &mut dyn FnMut(&DeviceId, &[DeviceId]) -> bool,
-    ) -> Result<Walked, InvalidChain> {
+    ) -> Result<VerifiedChain<'b>, InvalidChain> {
         let (root, links) = self.parts()?;
         if TenantId::of_root(&root) != *tenant {
             return Err(InvalidChain);
         }
-        let walked = walk_links(&links, root, tenant, is_revoked);
-        if walked.is_ok() {
-            verify_signatures(&links, &root, tenant)?;
-        }
-        walked
+        // What is wrong without the signatures costs none.
+        walk_links(&links, tenant, is_revoked)?;
+        verify_signatures(&links, &root, tenant)?;
+        Ok(VerifiedChain::of(*self))
     }
 
     /// The first certificate, unverified: whom the chain claims to certify.
@@ -153,8 +139,15 @@ impl<'b> Chain<'b> {
     /// # Errors
     /// [`DecodeError`] when the chain is malformed.
     pub fn claimed(&self) -> Result<DeviceCert, DecodeError> {
-        let (_, links) = self.parts()?;
-        DeviceCert::from_unverified(&Unverified::decode(links.first().ok_or(DecodeError)?.signed)?)
+        match self.claimed_first()? {
+            Said::Device(cert) => Ok(cert),
+            Said::Key(_) => Err(DecodeError),
+        }
+    }
+
+    /// What stands first in it, unverified.
+    pub(crate) fn claimed_first(&self) -> Result<Said, DecodeError> {
+        Said::of(self.parts()?.1.first().ok_or(DecodeError)?.signed)
     }
 
     /// The API key that the chain says certified the first device, unverified.
@@ -263,18 +256,18 @@ impl<'b> Chain<'b> {
     }
 }
 
-/// Follows what the links say up to the root: as good as their signatures, which are still to be verified.
+/// Follows what the links say up to the root: as good as their signatures, which are still to be verified. In a frame of
+/// its own, which is gone by then.
 #[inline(never)]
 fn walk_links(
     links: &[Link<'_>],
-    root: [u8; 32],
     tenant: &TenantId,
     is_revoked: &mut dyn FnMut(&DeviceId, &[DeviceId]) -> bool,
-) -> Result<Walked, InvalidChain> {
+) -> Result<(), InvalidChain> {
     let provenance = provenance(links)?;
     let mut owners = provenance.lineage.as_slice();
-    let mut first: Option<(Said, Option<Said>)> = None;
     let mut above = links;
+    let mut is_first = true;
     while let Some((link, rest)) = above.split_first() {
         above = rest;
         let said = Said::of(link.signed)?;
@@ -283,7 +276,6 @@ fn walk_links(
             None => None,
         };
         let issuer_id = issuer.as_ref().map_or(DeviceId::ROOT, Said::id);
-        let is_first = first.is_none();
         if said.tenant_id() != tenant
             || *said.issuer() != issuer_id
             || issuer.as_ref().is_some_and(|issuer| !issuer.may_certify(&said))
@@ -298,12 +290,9 @@ fn walk_links(
         if !is_kept && issuer.is_some() && is_revoked(&issuer_id, owners) {
             return Err(InvalidChain);
         }
-        if is_first {
-            first = Some((said, issuer));
-        }
+        is_first = false;
     }
-    let (first, issuer) = first.ok_or(InvalidChain)?;
-    Ok(Walked { first, issuer, root, provenance })
+    Ok(())
 }
 
 /// Verifies each link under the key that the one above names, and the revocations that keep them.
@@ -320,7 +309,7 @@ fn verify_signatures(links: &[Link<'_>], root: &[u8; 32], tenant: &TenantId) -> 
     Ok(())
 }
 
-fn verify_signed(signed: &[u8], key: &[u8; 32]) -> Result<(), InvalidChain> {
+pub(crate) fn verify_signed(signed: &[u8], key: &[u8; 32]) -> Result<(), InvalidChain> {
     Unverified::decode(signed)?.verify(key).map_err(|_| InvalidChain)
 }
 

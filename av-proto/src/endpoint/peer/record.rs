@@ -71,19 +71,25 @@ impl<A: Aead, const SKIP: usize> Peer<A, SKIP> {
         reader: &mut Reader<'_>,
         now: Now,
     ) -> Result<(), CodecError> {
-        let head = PeerHead::read(&mut reader.clone())?;
-        Self::place(slot, mark, reader)?;
+        let (is_due, is_confirmed) = Self::place(slot, mark, reader)?;
         let peer = slot.get_mut().ok_or(CodecError)?;
         peer.sessions.fill(reader, now)?;
-        peer.received = Received::read(reader, now)?;
-        let is_whole = (head.is_due, head.is_confirmed) == (peer.has_due_work(), peer.is_confirmed());
+        peer.fill_received(reader, now)?;
+        let is_whole = (is_due, is_confirmed) == (peer.has_due_work(), peer.is_confirmed());
         if is_whole { Ok(()) } else { Err(CodecError) }
     }
 
-    /// Puts a peer without its sessions into its slot, made there before the rest is read into it.
     #[inline(never)]
-    fn place(slot: &mut Slot<Self>, mark: u64, reader: &mut Reader<'_>) -> Result<(), CodecError> {
-        let PeerHead { device, name, standing, diverged, .. } = PeerHead::read(reader)?;
+    fn fill_received(&mut self, reader: &mut Reader<'_>, now: Now) -> Result<(), CodecError> {
+        self.received = Received::read(reader, now)?;
+        Ok(())
+    }
+
+    /// Puts a peer without its sessions into its slot, made there before the rest is read into it. Returns what its head
+    /// says of them: whether something is due, and whether it is confirmed.
+    #[inline(never)]
+    fn place(slot: &mut Slot<Self>, mark: u64, reader: &mut Reader<'_>) -> Result<(bool, bool), CodecError> {
+        let PeerHead { is_due, is_confirmed, device, name, standing, diverged } = PeerHead::read(reader)?;
         let certification = Certification::read(reader)?;
         let new =
             NewPeer { device: &device, name: &name, standing, certification: &certification, psk: None };
@@ -100,6 +106,6 @@ impl<A: Aead, const SKIP: usize> Peer<A, SKIP> {
         peer.was_confirmed = reader.flag()?;
         peer.diverged = diverged;
         peer.enrollment = if reader.flag()? { Some((*reader.array()?, *reader.array()?)) } else { None };
-        Ok(())
+        Ok((is_due, is_confirmed))
     }
 }

@@ -49,6 +49,11 @@ impl Said {
         }
     }
 
+    /// Whether others are in on its word: an owner's, or a key's.
+    pub(crate) fn certifies(&self) -> bool {
+        !matches!(self, Self::Device(cert) if cert.device.role == Role::Agent)
+    }
+
     /// Under which what it certifies verifies.
     pub(super) const fn verifying_key(&self) -> &[u8; 32] {
         match self {

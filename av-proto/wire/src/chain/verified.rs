@@ -1,11 +1,26 @@
 //! What a chain proves once it was verified.
 
-use super::Lineage;
 use super::link::Said;
+use super::{Chain, InvalidChain, Lineage, provenance};
 use crate::cert::DeviceCert;
 use crate::ids::DeviceId;
 use crate::key_grant::KeyGrant;
 use crate::public::DevicePublic;
+
+/// Proof that a chain was verified, without what it says, which is read when it is asked for; there is no other way to
+/// make one.
+///
+/// ```compile_fail,E0451
+/// use av_wire::chain::{Chain, VerifiedChain};
+///
+/// fn believe(chain: Chain<'_>) -> VerifiedChain<'_> {
+///     VerifiedChain { chain }
+/// }
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VerifiedChain<'b> {
+    chain: Chain<'b>,
+}
 
 /// Proof that a chain was verified; there is no other way to make one.
 ///
@@ -55,6 +70,46 @@ impl Provenance {
     /// The root's own: it stands on nobody's word.
     pub(crate) const fn of_root() -> Self {
         Self { name: [0; 16], lineage: Lineage::new(), kept: None }
+    }
+}
+
+impl<'b> VerifiedChain<'b> {
+    /// Whoever makes one has verified every link of it.
+    pub(super) const fn of(chain: Chain<'b>) -> Self {
+        Self { chain }
+    }
+
+    /// The chain.
+    pub const fn chain(&self) -> Chain<'b> {
+        self.chain
+    }
+
+    /// The device that it certifies.
+    ///
+    /// # Errors
+    /// [`InvalidChain`] for an API key's.
+    pub fn device(&self) -> Result<VerifiedDevice, InvalidChain> {
+        let (root, links) = self.chain.parts()?;
+        let Said::Device(cert) = self.chain.claimed_first()? else { return Err(InvalidChain) };
+        let issuer = match links.get(1) {
+            Some(issuer) => Some(Said::of(issuer.signed)?),
+            None => None,
+        };
+        Ok(VerifiedDevice { cert, issuer, root, provenance: provenance(&links)? })
+    }
+
+    /// The API key that it grants.
+    ///
+    /// # Errors
+    /// [`InvalidChain`] for a device's, and when no certificate has room below it.
+    pub fn key(&self) -> Result<VerifiedKey, InvalidChain> {
+        let (_, links) = self.chain.parts()?;
+        let owner = links.get(1).filter(|_| !links.is_full()).ok_or(InvalidChain)?;
+        let (Said::Key(grant), Said::Device(owner)) = (self.chain.claimed_first()?, Said::of(owner.signed)?)
+        else {
+            return Err(InvalidChain);
+        };
+        Ok(VerifiedKey { grant, owner: owner.device, provenance: provenance(&links)? })
     }
 }
 
