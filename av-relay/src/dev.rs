@@ -7,16 +7,13 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 
 use av_wire::ids::Origin;
-use tokio::signal::unix::{SignalKind, signal};
 
-use crate::link_keys::{LinkKeyError, LinkKeys, display};
+use crate::link_keys::{LINK_KEYS, LinkKeyError, LinkKeys, display};
+use crate::process::{EndSignals, ListenError, announce, listen};
 use crate::server::run;
 use crate::store::embedded::{Cluster, EmbeddedError};
 use crate::store::{OpenError, Store};
 use crate::{Founding, Relay};
-
-/// The file with the Noise link's keys, in the data directory.
-const LINK_KEYS: &str = "link-keys";
 
 /// What `av-relay dev` is told.
 #[derive(Clone, Debug)]
@@ -49,13 +46,8 @@ pub enum DevError {
     #[error("port {} is taken; take a free one by --listen {}:0, or name another", .0.port(), .0.ip())]
     PortTaken(SocketAddr),
     /// The address cannot be listened on.
-    #[error("cannot listen on {address}: {source}")]
-    Listen {
-        /// The address.
-        address: SocketAddr,
-        /// What the system said.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Listen(ListenError),
     /// No place for the data.
     #[error("neither XDG_DATA_HOME nor HOME is set: name a folder for the relay's data with --data DIR")]
     NoHome,
@@ -104,7 +96,10 @@ pub fn dev(options: &Options) -> Result<(), DevError> {
         None if !options.listen.ip().is_loopback() => return Err(DevError::NoOrigin(options.listen)),
         _ => {}
     }
-    let listener = listen(options.listen)?;
+    let listener = listen(options.listen).map_err(|error| match error {
+        ListenError::Taken(address) => DevError::PortTaken(address),
+        error => DevError::Listen(error),
+    })?;
     let address = listener.local_addr()?;
     let origin = match &options.origin {
         Some(origin) => origin.clone(),
@@ -135,15 +130,6 @@ pub fn link_keys(data: Option<PathBuf>, rotate: bool) -> Result<(), DevError> {
     Ok(())
 }
 
-fn listen(address: SocketAddr) -> Result<TcpListener, DevError> {
-    let listener = TcpListener::bind(address).map_err(|source| match source.kind() {
-        io::ErrorKind::AddrInUse => DevError::PortTaken(address),
-        _ => DevError::Listen { address, source },
-    })?;
-    listener.set_nonblocking(true)?;
-    Ok(listener)
-}
-
 /// What is settled before the first connection.
 struct Served {
     listener: TcpListener,
@@ -154,8 +140,7 @@ struct Served {
 
 async fn serve(served: Served, cluster: &Cluster, data: &Path) -> Result<(), DevError> {
     let Served { listener, origin, founding, keys } = served;
-    let mut interrupted = signal(SignalKind::interrupt())?;
-    let mut terminated = signal(SignalKind::terminate())?;
+    let mut end = EndSignals::new()?;
     let mut database_ended = cluster.ended();
 
     let store = Store::open(&cluster.endpoint()).await?;
@@ -170,18 +155,10 @@ async fn serve(served: Served, cluster: &Cluster, data: &Path) -> Result<(), Dev
     let mut lost_database = false;
     let shutdown = async {
         tokio::select! {
-            _ = interrupted.recv() => tracing::info!("interrupted: ending"),
-            _ = terminated.recv() => tracing::info!("terminated: ending"),
+            () = end.received() => {}
             _ = database_ended.wait_for(|ended| *ended) => lost_database = true,
         }
     };
-    run(listener, Relay::new(store, origin, founding), keys, shutdown).await;
+    run(vec![listener], Relay::new(store, origin, founding), keys, shutdown).await;
     if lost_database { Err(DevError::DatabaseEnded(data.join("postgres.log"))) } else { Ok(()) }
-}
-
-/// The one line on standard output: whoever starts the relay waits for it.
-fn announce(origin: &Origin) -> io::Result<()> {
-    let mut out = io::stdout().lock();
-    writeln!(out, "ready {origin}")?;
-    out.flush()
 }

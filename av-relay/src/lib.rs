@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! server ─▶ ws ─▶ service ─▶ writer ─▶ store ─▶ PostgreSQL    audit_rls: asked before anything starts
-//!            └──── bus ◀────────┘       ▲                     dev: a whole relay on one machine's loopback
-//!                           janitor ────┘                     limits: what there may be at most
+//!            └──── bus ◀────────┘       ▲                     serve: a relay that its operator configured
+//!                           janitor ────┘                     dev: a whole relay on one machine, its database too
 //! ```
 //!
 //! A module uses what stands to its right. The relay is built on `av-wire` alone, which holds no secret key and
@@ -13,6 +13,7 @@
 
 mod audit_rls;
 mod bus;
+mod config;
 pub mod dev;
 mod drain;
 mod encoded;
@@ -20,13 +21,17 @@ mod files;
 mod janitor;
 mod limits;
 mod link_keys;
+mod process;
+pub mod serve;
 mod server;
 mod service;
 pub mod store;
 mod writer;
 mod ws;
 
+pub use config::ConfigError;
 pub use link_keys::LinkKeyError;
+pub use process::ListenError;
 pub(crate) use service::{Founding, Relay};
 
 #[cfg(test)]

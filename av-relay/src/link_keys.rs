@@ -18,6 +18,8 @@ use zeroize::{Zeroize, Zeroizing};
 
 use crate::files::write_secret;
 
+/// Their file, in the relay's folder.
+pub(crate) const LINK_KEYS: &str = "link-keys";
 /// What stands above the keys, for the person who opens the file.
 const HEAD: &str = "# AgentVault link keys, secret: the one in use, then its successor.\n";
 /// Characters of 32 bytes in base64url without padding.

@@ -2,12 +2,14 @@
 
 #![forbid(unsafe_code)]
 
+use std::error::Error;
 use std::io::{self, IsTerminal, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use av_relay::dev::{Options, dev, link_keys};
+use av_relay::serve::{migrate, serve};
 use av_wire::ids::Origin;
 use clap::{Args, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
@@ -24,9 +26,21 @@ struct Cli {
 enum Command {
     /// Runs a relay on a PostgreSQL cluster of its own, which it makes at the first start.
     Dev(Box<Dev>),
+    /// Runs a relay on a PostgreSQL server of yours.
+    Serve {
+        /// The configuration; av-relay/relay.toml explains every key.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
+    /// Brings that server's schema up to date, as av_owner; before the first start, and before a newer relay's.
+    Migrate {
+        /// The configuration, as for `serve`.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
     /// Shows the Noise link's keys: the one in use, and its successor.
     LinkKeys {
-        /// The relay's folder, as for `dev`.
+        /// The relay's folder, as for `dev`; for `serve` it is data in its configuration.
         #[arg(long, value_name = "DIR")]
         data: Option<PathBuf>,
         /// Takes the successor into use and makes another. Announce both first; the relay reads them when it starts.
@@ -59,12 +73,14 @@ struct Dev {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     log_to_stderr();
-    let done = match cli.command {
+    let done: Result<(), Box<dyn Error>> = match cli.command {
         Command::Dev(command) => {
             let Dev { listen, origin, found, data, pg_bin } = *command;
-            dev(&Options { listen, origin, found, data, binaries: pg_bin })
+            dev(&Options { listen, origin, found, data, binaries: pg_bin }).map_err(Box::from)
         }
-        Command::LinkKeys { data, rotate } => link_keys(data, rotate),
+        Command::Serve { config } => serve(&config).map_err(Box::from),
+        Command::Migrate { config } => migrate(&config).map_err(Box::from),
+        Command::LinkKeys { data, rotate } => link_keys(data, rotate).map_err(Box::from),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -6,6 +6,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use hyper::server::conn::http1;
@@ -55,10 +57,10 @@ impl Doors {
     }
 }
 
-/// Answers on `listener` until `shutdown` is done, then tells every device to reconnect elsewhere and waits, for
+/// Answers on `listeners` until `shutdown` is done, then tells every device to reconnect elsewhere and waits, for
 /// a few seconds at most, until they have heard it.
 pub(crate) async fn run(
-    listener: TcpListener,
+    listeners: Vec<TcpListener>,
     relay: Relay,
     keys: LinkKeys,
     shutdown: impl Future<Output = ()>,
@@ -68,18 +70,22 @@ pub(crate) async fn run(
     let doors = Doors { relay, keys: Arc::new(keys), drain };
     tokio::pin!(shutdown);
     let mut janitor = std::pin::pin!(janitor::run(doors.relay.store()));
+    let mut accepting: FuturesUnordered<_> =
+        listeners.iter().map(|listener| accept(listener, &places)).collect();
     loop {
-        let accepted = tokio::select! {
-            accepted = accept(&listener, &places) => accepted,
+        let (listener, accepted) = tokio::select! {
+            Some(accepted) = accepting.next() => accepted,
             never = &mut janitor => match never {},
             () = &mut shutdown => break,
         };
+        accepting.push(accept(listener, &places));
         if let Some((stream, peer, place)) = accepted {
             let way = doors.way(peer);
             tokio::spawn(serve(stream, way, doors.clone(), Arc::new(place)));
         }
     }
-    drop(listener);
+    drop(accepting);
+    drop(listeners);
     switch.start();
     // All places free again means that nobody is connected.
     if timeout(DRAIN_DEADLINE, places.acquire_many(MAX_CONNECTIONS)).await.is_err() {
@@ -87,18 +93,19 @@ pub(crate) async fn run(
     }
 }
 
-/// The next connection, once there is a place for it. Cancel safe: a place without a connection is given back.
-async fn accept(
-    listener: &TcpListener,
+/// The next connection, once there is a place for it, and where it came in. Cancel safe: a place without a connection
+/// is given back.
+async fn accept<'a>(
+    listener: &'a TcpListener,
     places: &Arc<Semaphore>,
-) -> Option<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
-    let place = Arc::clone(places).acquire_owned().await.ok()?;
+) -> (&'a TcpListener, Option<(TcpStream, SocketAddr, OwnedSemaphorePermit)>) {
+    let Ok(place) = Arc::clone(places).acquire_owned().await else { return (listener, None) };
     match listener.accept().await {
-        Ok((stream, peer)) => Some((stream, peer, place)),
+        Ok((stream, peer)) => (listener, Some((stream, peer, place))),
         Err(error) => {
             tracing::warn!(%error, "accepting a connection failed");
             sleep(ACCEPT_PAUSE).await;
-            None
+            (listener, None)
         }
     }
 }

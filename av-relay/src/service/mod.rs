@@ -46,7 +46,8 @@ pub(crate) struct Relay {
 }
 
 /// Whether whoever reaches the relay may found a tenant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub(crate) enum Founding {
     /// Anybody may: for a relay on one machine, or while its operator founds his own.
     Open,

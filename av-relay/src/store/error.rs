@@ -27,6 +27,29 @@ pub enum OpenError {
     /// It does not answer.
     #[error("the database cannot be opened: {0}")]
     Store(#[from] StoreError),
+    /// It does not let the relay in, or is not there.
+    #[error("PostgreSQL at {place} does not take {role}: {said}. {cure}")]
+    Login {
+        /// Who asked.
+        role: String,
+        /// Where.
+        place: String,
+        /// What the server said, or the system.
+        said: String,
+        /// What to do.
+        cure: String,
+    },
+    /// Migrations are missing.
+    #[error(
+        "the database has schema {found}, and this av-relay needs {known}: stop the older relays, then run \
+         `av-relay migrate` with the same configuration"
+    )]
+    OlderSchema {
+        /// The newest migration in the database.
+        found: i32,
+        /// The newest that this build has.
+        known: i32,
+    },
     /// It was written by a newer relay.
     #[error(
         "the database has schema {found}, and this av-relay knows {known}: use the newer av-relay that made it"

@@ -1,5 +1,7 @@
 //! Migrations: SQL by hand, forward only, each in a transaction with the line that records it.
 
+use std::cmp::Ordering;
+
 use tokio_postgres::Client;
 
 use super::error::OpenError;
@@ -35,6 +37,8 @@ const PREPARE: &str = "CREATE SCHEMA IF NOT EXISTS av_meta;
     )";
 const NEWEST: &str = "SELECT coalesce(max(version), 0) FROM av_meta.schema_migrations";
 const RECORD: &str = "INSERT INTO av_meta.schema_migrations (version) VALUES ($1)";
+/// Where the traffic role, which cannot enter `av_meta`, reads the same: what a comment says needs no right.
+const NEWEST_AS_SAID: &str = "SELECT obj_description(to_regnamespace('av'), 'pg_namespace')";
 
 /// Brings the schema up to date. `client` is connected as the owner role.
 pub(super) async fn migrate(client: &mut Client) -> Result<(), OpenError> {
@@ -48,7 +52,7 @@ pub(super) async fn migrate(client: &mut Client) -> Result<(), OpenError> {
 async fn apply_missing(client: &mut Client, migrations: &[Migration]) -> Result<(), OpenError> {
     client.batch_execute(PREPARE).await?;
     let found: i32 = client.query_one(NEWEST, &[]).await?.try_get(0)?;
-    let known = migrations.iter().map(|(version, ..)| *version).max().unwrap_or(0);
+    let known = newest(migrations);
     if found > known {
         return Err(OpenError::NewerSchema { found, known });
     }
@@ -57,10 +61,39 @@ async fn apply_missing(client: &mut Client, migrations: &[Migration]) -> Result<
         let transaction = client.transaction().await?;
         transaction.batch_execute(sql).await.map_err(failed)?;
         transaction.execute(RECORD, &[version]).await.map_err(failed)?;
+        transaction.batch_execute(&saying(*version)).await.map_err(failed)?;
         transaction.commit().await.map_err(failed)?;
         tracing::info!(name, "migration applied");
     }
+    // Also for a database whose last migration is from before it was said.
+    client.batch_execute(&saying(known)).await?;
     Ok(())
+}
+
+/// Whether the schema is the one that this relay works with. `client` is any of the roles.
+///
+/// # Errors
+/// [`OpenError::OlderSchema`] and [`OpenError::NewerSchema`].
+pub(super) async fn check(client: &Client) -> Result<(), OpenError> {
+    let said: Option<String> = client.query_one(NEWEST_AS_SAID, &[]).await?.try_get(0)?;
+    let found = said.and_then(|said| said.strip_prefix(SAYS)?.parse().ok()).unwrap_or(0);
+    let known = newest(&MIGRATIONS);
+    match found.cmp(&known) {
+        Ordering::Less => Err(OpenError::OlderSchema { found, known }),
+        Ordering::Equal => Ok(()),
+        Ordering::Greater => Err(OpenError::NewerSchema { found, known }),
+    }
+}
+
+/// What stands before the number.
+const SAYS: &str = "AgentVault schema ";
+
+fn saying(version: i32) -> String {
+    format!("COMMENT ON SCHEMA av IS '{SAYS}{version}'")
+}
+
+fn newest(migrations: &[Migration]) -> i32 {
+    migrations.iter().map(|(version, ..)| *version).max().unwrap_or(0)
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ mod inboxes;
 mod invites;
 #[cfg(test)]
 mod isolation;
+mod login;
 mod messages;
 mod migrate;
 mod prekeys;
@@ -43,6 +44,7 @@ pub(crate) use self::expiry::Expiry;
 pub(crate) use self::group_tx::{GroupError, GroupTx};
 pub(crate) use self::inboxes::{Entry, EntryContent, InboxState, Page};
 pub(crate) use self::invites::{Invite, PendingRequest};
+pub use self::login::Logins;
 pub(crate) use self::messages::{NewMessage, Outcome};
 pub(crate) use self::prekeys::{FoundKemPrekey, StoredKind, StoredPrekey};
 pub(crate) use self::statements::{NewStatement, PostedStatement};
@@ -62,6 +64,8 @@ pub(crate) const DATABASE: &str = "agentvault";
 const POOL_SIZE: usize = 16;
 /// Longer than any burst takes to drain; a caller that waits longer is told to come again.
 const POOL_WAIT: Duration = Duration::from_secs(10);
+/// For a server to take a connection.
+const CONNECT_DEADLINE: Duration = Duration::from_secs(10);
 /// Set for each connection: no statement, lock or forgotten transaction holds others up for ever, and no statement is
 /// planned anew each time, which with partitions would take longer than running it.
 const SESSION_SETTINGS: &str = "-c statement_timeout=30s -c lock_timeout=15s \
@@ -80,16 +84,25 @@ pub struct Endpoint {
 
 impl Endpoint {
     fn config(&self, role: &str) -> Config {
-        let mut config = Config::new();
-        config
-            .host_path(&self.socket_folder)
-            .port(self.port)
-            .dbname(DATABASE)
-            .user(role)
-            .application_name("av-relay")
-            .options(SESSION_SETTINGS);
+        let mut config = session(role);
+        config.host_path(&self.socket_folder).port(self.port).dbname(DATABASE);
         config
     }
+
+    fn logins(&self) -> Logins {
+        Logins { app: self.config(APP_ROLE), janitor: self.config(JANITOR_ROLE) }
+    }
+}
+
+/// What every connection of the relay has in common, wherever the server is.
+pub(crate) fn session(role: &str) -> Config {
+    let mut config = Config::new();
+    config
+        .user(role)
+        .application_name("av-relay")
+        .options(SESSION_SETTINGS)
+        .connect_timeout(CONNECT_DEADLINE);
+    config
 }
 
 /// The relay's database, migrated, audited, and opened as the traffic role.
@@ -103,25 +116,39 @@ pub struct Store {
 }
 
 impl Store {
-    /// Migrates the schema, then opens the pool as the traffic role, but only if that role cannot get past
-    /// row-level security and the server stores what it says it stored.
+    /// Migrates the schema of a cluster that is the relay's own, then [serves](Store::serve) it.
     ///
     /// # Errors
     /// [`OpenError`].
     pub async fn open(endpoint: &Endpoint) -> Result<Self, OpenError> {
-        let mut owner = connect(&endpoint.config(OWNER_ROLE)).await?;
-        migrate::migrate(&mut owner).await?;
-        drop(owner);
+        Self::migrate(&endpoint.config(OWNER_ROLE)).await?;
+        Self::serve(&endpoint.logins()).await
+    }
 
-        let app = connect(&endpoint.config(APP_ROLE)).await?;
+    /// Brings the schema up to date, as the role that owns it.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub async fn migrate(owner: &Config) -> Result<(), OpenError> {
+        migrate::migrate(&mut login::log_in(owner).await?).await
+    }
+
+    /// Opens the pool as the traffic role, but only if that role cannot get past row-level security, the schema is
+    /// this relay's, and the server stores what it says it stored.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub async fn serve(logins: &Logins) -> Result<Self, OpenError> {
+        let app = login::log_in(&logins.app).await?;
+        migrate::check(&app).await?;
         check_durable(&app).await?;
         let catalogue = crate::audit_rls::audit(&app).await?;
-        crate::audit_rls::audit_janitor(&connect(&endpoint.config(JANITOR_ROLE)).await?).await?;
+        crate::audit_rls::audit_janitor(&login::log_in(&logins.janitor).await?).await?;
 
         Ok(Self {
-            pool: pool(endpoint.config(APP_ROLE), POOL_SIZE)?,
-            writers: pool(endpoint.config(APP_ROLE), WRITERS)?,
-            janitor: pool(endpoint.config(JANITOR_ROLE), 1)?,
+            pool: pool(logins.app.clone(), POOL_SIZE)?,
+            writers: pool(logins.app.clone(), WRITERS)?,
+            janitor: pool(logins.janitor.clone(), 1)?,
             catalogue: catalogue.into(),
         })
     }
@@ -165,7 +192,7 @@ fn pool(config: Config, size: usize) -> Result<Pool, StoreError> {
 }
 
 /// One connection outside the pool, for the start.
-async fn connect(config: &Config) -> Result<Client, StoreError> {
+async fn connect(config: &Config) -> Result<Client, tokio_postgres::Error> {
     let (client, connection) = config.connect(NoTls).await?;
     tokio::spawn(async move {
         // Its error also reaches whoever uses the client.

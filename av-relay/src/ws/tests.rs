@@ -45,7 +45,7 @@ impl Server {
         let shutdown = async {
             let _ = stopped.await;
         };
-        let running = tokio::spawn(run(listener, relay.clone(), keys, shutdown));
+        let running = tokio::spawn(run(vec![listener], relay.clone(), keys, shutdown));
         Self { address, relay, link_keys, stop, running, _cluster: cluster, _folder: folder }
     }
 }

@@ -45,19 +45,8 @@ fn initdb(folder: &Path, binaries: &Binaries, account: &Account) -> Result<(), E
     Err(EmbeddedError::Failed { step: "initdb", reason: text(&output.stderr) })
 }
 
-/// One statement a line, as single-user mode reads them. pg_checkpoint lets the owner flush the cluster before
-/// an operator copies or searches its files; it gives no access to a row.
-fn bootstrap_sql() -> String {
-    format!(
-        "CREATE ROLE {OWNER_ROLE} LOGIN NOSUPERUSER NOBYPASSRLS NOCREATEDB NOCREATEROLE NOREPLICATION\n\
-         CREATE ROLE {APP_ROLE} LOGIN NOSUPERUSER NOBYPASSRLS NOCREATEDB NOCREATEROLE NOREPLICATION NOINHERIT\n\
-         CREATE ROLE {JANITOR_ROLE} LOGIN NOSUPERUSER NOBYPASSRLS NOCREATEDB NOCREATEROLE NOREPLICATION NOINHERIT\n\
-         GRANT pg_checkpoint TO {OWNER_ROLE}\n\
-         CREATE DATABASE {DATABASE} OWNER {OWNER_ROLE}\n\
-         REVOKE ALL ON DATABASE {DATABASE} FROM PUBLIC\n\
-         GRANT CONNECT ON DATABASE {DATABASE} TO {APP_ROLE}, {JANITOR_ROLE}\n"
-    )
-}
+/// One statement a line, as single-user mode reads them; the same that an operator gives a server of his own.
+const ROLES: &str = include_str!("../../../roles.sql");
 
 fn make_roles(folder: &Path, binaries: &Binaries, account: &Account) -> Result<(), EmbeddedError> {
     const STEP: &str = "making the cluster's roles";
@@ -73,7 +62,7 @@ fn make_roles(folder: &Path, binaries: &Binaries, account: &Account) -> Result<(
         .spawn()
         .map_err(EmbeddedError::Setpriv)?;
     let mut stdin = child.stdin.take().ok_or_else(|| failed("no standard input".to_owned()))?;
-    let written = stdin.write_all(bootstrap_sql().as_bytes());
+    let written = stdin.write_all(ROLES.as_bytes());
     drop(stdin);
     let output = child.wait_with_output().map_err(|error| failed(error.to_string()))?;
     let said = text(&output.stderr);

@@ -1,0 +1,7 @@
+//! `av-relay` as a process.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test says what it expects by panicking")]
+
+mod dev;
+mod process;
+mod serve;
