@@ -65,8 +65,11 @@ async fn apply_missing(client: &mut Client, migrations: &[Migration]) -> Result<
         transaction.commit().await.map_err(failed)?;
         tracing::info!(name, "migration applied");
     }
-    // Also for a database whose last migration is from before it was said.
-    client.batch_execute(&saying(known)).await?;
+    // A database whose last migration is from before it was said. Otherwise the schema is left alone: it may belong to
+    // somebody else by now, and saying so is the audit's.
+    if said(client).await? != Some(known) {
+        client.batch_execute(&saying(known)).await?;
+    }
     Ok(())
 }
 
@@ -75,8 +78,7 @@ async fn apply_missing(client: &mut Client, migrations: &[Migration]) -> Result<
 /// # Errors
 /// [`OpenError::OlderSchema`] and [`OpenError::NewerSchema`].
 pub(super) async fn check(client: &Client) -> Result<(), OpenError> {
-    let said: Option<String> = client.query_one(NEWEST_AS_SAID, &[]).await?.try_get(0)?;
-    let found = said.and_then(|said| said.strip_prefix(SAYS)?.parse().ok()).unwrap_or(0);
+    let found = said(client).await?.unwrap_or(0);
     let known = newest(&MIGRATIONS);
     match found.cmp(&known) {
         Ordering::Less => Err(OpenError::OlderSchema { found, known }),
@@ -87,6 +89,11 @@ pub(super) async fn check(client: &Client) -> Result<(), OpenError> {
 
 /// What stands before the number.
 const SAYS: &str = "AgentVault schema ";
+
+async fn said(client: &Client) -> Result<Option<i32>, OpenError> {
+    let said: Option<String> = client.query_one(NEWEST_AS_SAID, &[]).await?.try_get(0)?;
+    Ok(said.and_then(|said| said.strip_prefix(SAYS)?.parse().ok()))
+}
 
 fn saying(version: i32) -> String {
     format!("COMMENT ON SCHEMA av IS '{SAYS}{version}'")
