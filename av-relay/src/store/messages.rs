@@ -15,6 +15,9 @@ const OVERHEAD: i64 = DELIVER_OVERHEAD as i64;
 /// All that is known of a message is decided here, after the inboxes were locked: whoever shuts a device out takes
 /// these locks too, so what is read here holds until the messages are in.
 ///
+/// Senders and receipts are looked up one by one, by LIMIT: plans are made once, perhaps of empty tables, and a join
+/// that was cheap then reads all of a tenant's receipts for each message later.
+///
 /// A refused message uses up the quota for those behind it, so what is stored for one inbox is always a beginning of
 /// what was sent to it, and its numbers have no gap.
 pub(super) const SEND: &str = "WITH sent AS (
@@ -46,8 +49,9 @@ pub(super) const SEND: &str = "WITH sent AS (
          LEFT JOIN inbox i ON i.device_id = sent.recipient
          LEFT JOIN LATERAL (
              SELECT status FROM av.devices WHERE tenant_id = $1 AND device_id = sent.sender LIMIT 1) s ON true
-         LEFT JOIN av.message_receipts r
-                ON r.tenant_id = $1 AND r.sender = sent.sender AND r.message_id = sent.message_id),
+         LEFT JOIN LATERAL (
+             SELECT message_id FROM av.message_receipts
+             WHERE tenant_id = $1 AND sender = sent.sender AND message_id = sent.message_id LIMIT 1) r ON true),
      placed AS (
          SELECT ord, sender, message_id, recipient, header_blob, ciphertext, size, expires_at,
                 next_sequence + row_number() OVER inbox - 1 AS sequence,
