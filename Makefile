@@ -1,7 +1,7 @@
 # Thin on purpose: each target is one script in .ci/. The times are those of 2 cores, after the crates are fetched.
 
 .DEFAULT_GOAL := help
-.PHONY: help doctor setup demo test firmware size cycles targets vectors model ct bench-proto fuzz soak clean
+.PHONY: help doctor setup demo test firmware size cycles targets vectors model ct bench-proto bench-relay fuzz soak clean
 
 help:
 	@echo 'make demo      plays the whole job on a real database: 4 min to build once on 2 cores, then 6 s (KEEP=1 leaves it running)'
@@ -16,6 +16,7 @@ help:
 	@echo 'make model     attacks the protocol symbolically, and every variant of it that leaves something out: 2 min (Verifpal itself, once: 4 to 10 min)'
 	@echo 'make ct        what secrets leave behind in time and memory, in the build that ships and at the level of firmware: 4 min once, then 1 min'
 	@echo 'make bench-proto  av-proto beside its own primitives and other Double Ratchets, in both builds of Poly1305: 10 min once, then 1 min'
+	@echo 'make bench-relay  the relay beside PostgreSQL alone and NATS JetStream, in turns (ONLY=single, ROUNDS=1, SECONDS_EACH=1)'
 	@echo 'make fuzz      every decoder, ratchet, conversation and enrollment under libFuzzer: 15 min (SECONDS_EACH=10, ONLY=texts), needs a nightly'
 	@echo 'make soak      devices on networks of every rudeness, 300 seeds each: 10 min (SEEDS=20, FIRST=1000, ONLY=RUDE)'
 	@echo 'make isolation  the proof that tenants are apart, on PostgreSQL 15, 16, 17 and 18'
@@ -57,6 +58,9 @@ ct:
 
 bench-proto:
 	@.ci/bench-proto
+
+bench-relay:
+	@.ci/bench-relay
 
 fuzz:
 	@.ci/fuzz

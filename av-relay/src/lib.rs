@@ -12,6 +12,8 @@
 #![forbid(unsafe_code)]
 
 mod audit_rls;
+#[cfg(feature = "bench")]
+pub mod bare;
 mod bus;
 mod config;
 pub mod dev;

@@ -49,6 +49,11 @@ impl Cluster {
         self.process
     }
 
+    /// The folder of the Unix socket that it listens on.
+    pub fn socket_folder(&self) -> &str {
+        &self.socket_folder
+    }
+
     /// Its folder: tables, write-ahead log and all.
     pub fn folder(&self) -> &Path {
         &self.folder
