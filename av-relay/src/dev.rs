@@ -13,6 +13,7 @@ use crate::process::{EndSignals, ListenError, announce, listen};
 use crate::server::run;
 use crate::store::embedded::{Cluster, EmbeddedError};
 use crate::store::{OpenError, Store};
+use crate::tls::Tls;
 use crate::{Founding, Relay};
 
 /// What `av-relay dev` is told.
@@ -159,6 +160,6 @@ async fn serve(served: Served, cluster: &Cluster, data: &Path) -> Result<(), Dev
             _ = database_ended.wait_for(|ended| *ended) => lost_database = true,
         }
     };
-    run(vec![listener], Relay::new(store, origin, founding), keys, shutdown).await;
+    run(vec![listener], Relay::new(store, origin, founding), keys, Tls::Off, shutdown).await;
     if lost_database { Err(DevError::DatabaseEnded(data.join("postgres.log"))) } else { Ok(()) }
 }

@@ -28,6 +28,7 @@ pub mod serve;
 mod server;
 mod service;
 pub mod store;
+mod tls;
 mod writer;
 mod ws;
 
@@ -35,6 +36,7 @@ pub use config::ConfigError;
 pub use link_keys::LinkKeyError;
 pub use process::ListenError;
 pub(crate) use service::{Founding, Relay};
+pub use tls::CertificateError;
 
 #[cfg(test)]
 mod testing;

@@ -70,6 +70,23 @@ impl EndSignals {
     }
 }
 
+/// The signal to read certificates again.
+pub(crate) struct ReloadSignal(Signal);
+
+impl ReloadSignal {
+    /// To be made early: until then the signal ends the process.
+    pub(crate) fn new() -> io::Result<Self> {
+        signal(SignalKind::hangup()).map(Self)
+    }
+
+    /// Does it each time.
+    pub(crate) async fn each(mut self, mut reload: impl FnMut()) {
+        while self.0.recv().await.is_some() {
+            reload();
+        }
+    }
+}
+
 /// The one line on standard output: whoever starts the relay waits for it.
 pub(crate) fn announce(origin: &Origin) -> io::Result<()> {
     let mut out = io::stdout().lock();

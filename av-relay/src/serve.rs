@@ -6,15 +6,17 @@ use std::io;
 use std::net::TcpListener;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use tokio::runtime::Runtime;
 
 use crate::Relay;
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, TlsConfig};
 use crate::link_keys::{LINK_KEYS, LinkKeyError, LinkKeys, display};
-use crate::process::{EndSignals, ListenError, announce, listen};
+use crate::process::{EndSignals, ListenError, ReloadSignal, announce, listen};
 use crate::server::run;
 use crate::store::{Logins, OpenError, Store};
+use crate::tls::{Certificate, CertificateError, Tls};
 
 /// Why the relay does not run.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +38,9 @@ pub enum ServeError {
     /// The Noise link's keys cannot be used.
     #[error(transparent)]
     LinkKeys(#[from] LinkKeyError),
+    /// The certificate cannot be used.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
     /// The database cannot be used.
     #[error(transparent)]
     Open(#[from] OpenError),
@@ -53,7 +58,7 @@ pub fn migrate(config: &Path) -> Result<(), ServeError> {
     Ok(runtime()?.block_on(Store::migrate(&owner))?)
 }
 
-/// Runs a relay until it is told to end by SIGINT or SIGTERM. Prints `ready ORIGIN` on standard output when it takes
+/// Runs a relay until it is told to end by SIGINT or SIGTERM; SIGHUP makes it read its certificate again. Prints `ready ORIGIN` on standard output when it takes
 /// connections.
 ///
 /// # Errors
@@ -61,10 +66,15 @@ pub fn migrate(config: &Path) -> Result<(), ServeError> {
 pub fn serve(config: &Path) -> Result<(), ServeError> {
     let config = Config::open(config)?;
     let logins = config.logins(&environment)?;
+    let tls = match &config.tls {
+        TlsConfig::Off => Tls::Off,
+        TlsConfig::Own(files) => Tls::Own(Arc::new(Certificate::open(files.clone())?)),
+        TlsConfig::Proxy(proxies) => Tls::Proxy(Arc::new(proxies.clone())),
+    };
     let listeners = config.listen.iter().map(|address| listen(*address)).collect::<Result<_, _>>()?;
     make_folder(&config.data)?;
     let keys = LinkKeys::open_or_create(&config.data.join(LINK_KEYS))?;
-    runtime()?.block_on(serve_on(listeners, config, &logins, keys))
+    runtime()?.block_on(serve_on(listeners, config, &logins, keys, tls))
 }
 
 async fn serve_on(
@@ -72,8 +82,10 @@ async fn serve_on(
     config: Config,
     logins: &Logins,
     keys: LinkKeys,
+    tls: Tls,
 ) -> Result<(), ServeError> {
     let mut end = EndSignals::new()?;
+    let reload = ReloadSignal::new()?;
     let store = Store::serve(logins).await?;
     for line in store.catalogue() {
         tracing::info!("{line}");
@@ -82,7 +94,13 @@ async fn serve_on(
     tracing::info!(%current, %next, "the Noise link's keys");
     let listeners = listeners.into_iter().map(tokio::net::TcpListener::from_std).collect::<Result<_, _>>()?;
     announce(&config.origin)?;
-    run(listeners, Relay::new(store, config.origin, config.founding), keys, end.received()).await;
+    let relay = Relay::new(store, config.origin, config.founding);
+    let reloading = tls.clone();
+    tokio::select! {
+        () = run(listeners, relay, keys, tls, end.received()) => {}
+        // Its stream has no end.
+        () = reload.each(|| reloading.reload()) => {}
+    }
     Ok(())
 }
 

@@ -12,8 +12,9 @@ use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{Method, Request, Response, StatusCode};
+use hyper::{HeaderMap, Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
@@ -22,11 +23,12 @@ use crate::drain::Drain;
 use crate::janitor;
 use crate::link_keys::LinkKeys;
 use crate::service::Relay;
+use crate::tls::Tls;
 use crate::ws::{self, Way};
 
 /// Connections at one time: half of the 20,000 open files that Linux gives a process at most without asking.
 const MAX_CONNECTIONS: u32 = 10_000;
-/// From the connection to the end of the request's head. One packet; who takes longer is holding a place.
+/// For TLS, and again for the request's head. A packet or two; who takes longer is holding a place.
 const HEAD_DEADLINE: Duration = Duration::from_secs(10);
 /// Header fields of a request; a WebSocket handshake has about ten.
 const MAX_HEADERS: usize = 32;
@@ -42,14 +44,17 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 struct Doors {
     relay: Relay,
     keys: Arc<LinkKeys>,
+    tls: Tls,
     drain: Drain,
 }
 
 impl Doors {
     /// A connection from this machine is believed to be one only at a relay that is for this machine: where the
     /// origin names a host, a proxy could be what connects from here.
-    fn way(&self, peer: SocketAddr) -> Way {
-        if self.relay.origin().is_loopback() && peer.ip().is_loopback() {
+    fn way(&self, peer: SocketAddr, headers: &HeaderMap) -> Way {
+        if self.tls.protects(peer.ip(), headers) {
+            Way::Tls
+        } else if self.tls.is_off() && self.relay.origin().is_loopback() && peer.ip().is_loopback() {
             Way::Loopback
         } else {
             Way::Network
@@ -63,11 +68,12 @@ pub(crate) async fn run(
     listeners: Vec<TcpListener>,
     relay: Relay,
     keys: LinkKeys,
+    tls: Tls,
     shutdown: impl Future<Output = ()>,
 ) {
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS as usize));
     let (switch, drain) = Drain::new();
-    let doors = Doors { relay, keys: Arc::new(keys), drain };
+    let doors = Doors { relay, keys: Arc::new(keys), tls, drain };
     tokio::pin!(shutdown);
     let mut janitor = std::pin::pin!(janitor::run(doors.relay.store()));
     let mut accepting: FuturesUnordered<_> =
@@ -80,8 +86,7 @@ pub(crate) async fn run(
         };
         accepting.push(accept(listener, &places));
         if let Some((stream, peer, place)) = accepted {
-            let way = doors.way(peer);
-            tokio::spawn(serve(stream, way, doors.clone(), Arc::new(place)));
+            tokio::spawn(serve(stream, peer, doors.clone(), Arc::new(place)));
         }
     }
     drop(accepting);
@@ -111,12 +116,25 @@ async fn accept<'a>(
 }
 
 /// One connection. Its place is kept by whoever serves it, here or behind the upgrade.
-async fn serve(stream: TcpStream, way: Way, doors: Doors, place: Arc<OwnedSemaphorePermit>) {
+async fn serve(stream: TcpStream, peer: SocketAddr, doors: Doors, place: Arc<OwnedSemaphorePermit>) {
     // Frames are small and wait for answers; collecting them would only delay them.
     let _ = stream.set_nodelay(true);
+    let Some(acceptor) = doors.tls.acceptor() else { return speak(stream, peer, doors, place).await };
+    match timeout(HEAD_DEADLINE, acceptor.accept(stream)).await {
+        Ok(Ok(stream)) => speak(stream, peer, doors, place).await,
+        Ok(Err(error)) => tracing::debug!(%error, "TLS failed"),
+        Err(_) => tracing::debug!("TLS took too long"),
+    }
+}
+
+/// HTTP, until the connection ends or becomes a WebSocket.
+async fn speak<S>(stream: S, peer: SocketAddr, doors: Doors, place: Arc<OwnedSemaphorePermit>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let mut drain = doors.drain.clone();
     let service = service_fn(move |request| {
-        let response = route(request, way, doors.clone(), Arc::clone(&place));
+        let response = route(request, peer, doors.clone(), Arc::clone(&place));
         std::future::ready(Ok::<_, Infallible>(response))
     });
     let connection = http1::Builder::new()
@@ -138,7 +156,7 @@ async fn serve(stream: TcpStream, way: Way, doors: Doors, place: Arc<OwnedSemaph
 
 fn route(
     mut request: Request<Incoming>,
-    way: Way,
+    peer: SocketAddr,
     doors: Doors,
     place: Arc<OwnedSemaphorePermit>,
 ) -> Response<Full<Bytes>> {
@@ -146,6 +164,7 @@ fn route(
         return plain(StatusCode::METHOD_NOT_ALLOWED);
     }
     if ws::is_for(&request) {
+        let way = doors.way(peer, request.headers());
         return match ws::upgrade(&mut request, way) {
             Ok((response, protection, websocket)) => {
                 tokio::spawn(async move {

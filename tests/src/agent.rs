@@ -15,6 +15,7 @@ const HANDLER: &str = "#!/bin/sh\nread -r message\nprintf '%s\\n' \"$message\" >
 /// An agent's folder, and its process while it runs.
 pub struct Agent {
     folder: PathBuf,
+    trusted: Option<PathBuf>,
     process: Option<Process>,
 }
 
@@ -39,15 +40,16 @@ impl Agent {
             "invite = \"{invite}\"\nexec = \"./handler\"\nstate = \"state\"\nname = \"{name}\"\nkey_file = \"key\"\n"
         );
         folder.write(&format!("{name}/agent.toml"), settings.as_bytes(), 0o600)?;
-        Ok(Self { folder: folder.join(name), process: None })
+        Ok(Self { folder: folder.join(name), trusted: None, process: None })
     }
 
-    /// An agent that runs, was approved by `owner` and is active.
+    /// An agent that runs, was approved by `owner`, whose CAs it trusts, and is active.
     ///
     /// # Errors
     /// When any step of that fails.
     pub fn enrolled(folder: &Folder, name: &str, owner: &owner::Owner) -> Outcome<Self> {
         let mut agent = Self::new(folder, name, &owner.invite(&[])?.url)?;
+        agent.trusted = owner.trusted().map(Path::to_owned);
         let fingerprint = agent.enroll()?;
         owner.approve(&fingerprint)?;
         agent.process()?.expect_line("approved by")?;
@@ -61,6 +63,9 @@ impl Agent {
     /// When `av` cannot be started.
     pub fn start(&mut self) -> Outcome {
         let mut command = owner::av()?;
+        if let Some(trusted) = &self.trusted {
+            command.env("SSL_CERT_FILE", trusted);
+        }
         command.args(["agent", "run"]).arg(self.folder.join("agent.toml"));
         self.process = Some(Process::spawn("av agent run", command)?);
         Ok(())

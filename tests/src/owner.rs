@@ -12,6 +12,7 @@ use crate::{Outcome, programs};
 pub struct Owner {
     home: PathBuf,
     key_file: PathBuf,
+    trusted: Option<PathBuf>,
 }
 
 /// An invite as `av invite` shows it.
@@ -29,7 +30,11 @@ impl Owner {
     /// # Errors
     /// Those of the file system.
     pub fn new(folder: &Folder, name: &str) -> Outcome<Self> {
-        Ok(Self { home: folder.join(name), key_file: folder.key_file(&format!("{name}.key"))? })
+        Ok(Self {
+            home: folder.join(name),
+            key_file: folder.key_file(&format!("{name}.key"))?,
+            trusted: None,
+        })
     }
 
     /// An owner that founded a tenant at the relay of this origin.
@@ -40,6 +45,11 @@ impl Owner {
         let owner = Self::new(folder, name)?;
         owner.run(&["init", "--relay", origin, "--name", name])?.success()?;
         Ok(owner)
+    }
+
+    /// From now on it trusts the CAs in this file, and no others.
+    pub fn trust(&mut self, authorities: &Path) {
+        self.trusted = Some(authorities.to_owned());
     }
 
     /// Its state directory.
@@ -61,6 +71,9 @@ impl Owner {
         if let Some(folder) = self.home.parent() {
             command.current_dir(folder);
         }
+        if let Some(trusted) = &self.trusted {
+            command.env("SSL_CERT_FILE", trusted);
+        }
         command.arg("--home").arg(&self.home).arg("--key-file").arg(&self.key_file).args(arguments);
         Ok(command)
     }
@@ -79,6 +92,11 @@ impl Owner {
     /// When it cannot be started.
     pub fn spawn(&self, arguments: &[&str]) -> Outcome<Process> {
         Process::spawn(&format!("av {}", arguments.join(" ")), self.command(arguments)?)
+    }
+
+    /// The CAs that it trusts, where that is not for the computer to say.
+    pub fn trusted(&self) -> Option<&Path> {
+        self.trusted.as_deref()
     }
 
     /// Makes an invite for an agent.
@@ -130,7 +148,7 @@ impl Owner {
 /// When it is not built.
 pub fn av() -> Outcome<Command> {
     let mut command = Command::new(programs::find("av")?);
-    for variable in ["AV_HOME", "AV_KEY_FILE", "AV_PASSPHRASE"] {
+    for variable in ["AV_HOME", "AV_KEY_FILE", "AV_PASSPHRASE", "SSL_CERT_FILE", "SSL_CERT_DIR"] {
         command.env_remove(variable);
     }
     Ok(command)

@@ -7,15 +7,16 @@ use av_proto::wire::Origin;
 
 use super::TransportError;
 
-/// The port of a plain WebSocket origin that names none (RFC 6455 section 3).
-const DEFAULT_PORT: u16 = 80;
+/// The ports of origins that name none (RFC 6455 section 3).
+const PLAIN_PORT: u16 = 80;
+const TLS_PORT: u16 = 443;
 
 /// How far a connection may go.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reach {
     /// It is plain.
     ThisMachine,
-    /// The Noise link protects it.
+    /// TLS or the Noise link protects it.
     Anywhere,
 }
 
@@ -42,20 +43,11 @@ pub(super) async fn resolve(origin: &Origin, reach: Reach) -> Result<Vec<SocketA
 }
 
 fn host_and_port(origin: &Origin) -> Result<(&str, u16), TransportError> {
-    if !origin.is_plain() {
-        return Err(TransportError::TlsUnsupported(origin.to_string()));
+    let default = if origin.is_plain() { PLAIN_PORT } else { TLS_PORT };
+    match origin.host() {
+        "" => Err(TransportError::Address(origin.to_string())),
+        host => Ok((host, origin.port().unwrap_or(default))),
     }
-    let invalid = || TransportError::Address(origin.to_string());
-    let authority = origin.authority();
-    let (host, port) = match authority.strip_prefix('[') {
-        Some(bracketed) => {
-            let (host, rest) = bracketed.split_once(']').ok_or_else(invalid)?;
-            (host, rest.strip_prefix(':').or(rest.is_empty().then_some("")).ok_or_else(invalid)?)
-        }
-        None => authority.split_once(':').unwrap_or((authority, "")),
-    };
-    let port = if port.is_empty() { DEFAULT_PORT } else { port.parse().map_err(|_| invalid())? };
-    if host.is_empty() { Err(invalid()) } else { Ok((host, port)) }
 }
 
 fn loopback(

@@ -1,6 +1,5 @@
-//! One connection: a task that owns the socket, two bounded channels to it, and the Noise link over them where the
-//! relay has one. Pings and their deadline are the
-//! endpoint's, as for every transport.
+//! One connection: a task that owns the socket, two bounded channels to it, TLS below or the Noise link above. Pings and
+//! their deadline are the endpoint's, as for every transport.
 
 use std::io;
 use std::time::Duration;
@@ -11,10 +10,12 @@ use av_proto::Channel;
 use av_proto::wire::Origin;
 use av_proto::wire::frame::{PATH, SUBPROTOCOL};
 use futures_util::{SinkExt, StreamExt};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
+use tokio_rustls::rustls::RootCertStore;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
 use tokio_tungstenite::tungstenite::http::header::SEC_WEBSOCKET_PROTOCOL;
@@ -22,8 +23,8 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Bytes, Error, Message};
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
-use super::TransportError;
 use super::address::{Reach, resolve};
+use super::{TransportError, tls};
 use crate::randomness::randomness;
 
 /// From the first packet to an open WebSocket.
@@ -42,12 +43,26 @@ const OUTGOING: usize = 256;
 /// Bytes of tungstenite's read buffer: a typical frame; its default of 128 KiB is for bulk transfer.
 const READ_BUFFER: usize = 4096;
 
+/// What a WebSocket is spoken over: TCP, or TLS on it.
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
+type Socket = WebSocketStream<Box<dyn Stream>>;
+
+/// What protects the frames of a connection, below AV/1's own encryption.
+enum Protection {
+    /// Nothing: it leads to this machine.
+    None,
+    Tls,
+    Noise(Box<Transport>),
+}
+
 /// An open WebSocket to a relay. Dropping it ends the connection without a closing handshake.
 pub(crate) struct Link {
     incoming: mpsc::Receiver<Result<Bytes, TransportError>>,
     outgoing: mpsc::Sender<Message>,
     task: JoinHandle<()>,
-    noise: Option<Transport>,
+    protection: Protection,
 }
 
 impl Drop for Link {
@@ -57,18 +72,35 @@ impl Drop for Link {
 }
 
 impl Link {
-    /// Connects: in the open to an origin on this machine, and to a relay that has link keys by the Noise link with
-    /// the first of them that it holds.
+    /// Connects: by TLS to an origin that asks for it; else to a relay that has link keys by the Noise
+    /// link with the first of them that it holds, and in the open to an origin on this machine alone.
     ///
     /// Cancel safe: dropping the future ends the attempt.
     pub(crate) async fn connect(origin: &Origin, link_keys: &[[u8; 32]]) -> Result<Self, TransportError> {
+        Self::connect_trusting(tls::roots, origin, link_keys).await
+    }
+
+    /// As [`Link::connect`], with these CAs trusted.
+    pub(super) async fn connect_trusting(
+        roots: impl FnOnce() -> Result<RootCertStore, TransportError>,
+        origin: &Origin,
+        link_keys: &[[u8; 32]],
+    ) -> Result<Self, TransportError> {
         let attempt = async {
+            if !origin.is_plain() {
+                let stream = tls::connect(origin, dial(origin, Reach::Anywhere).await?, roots()?).await?;
+                let socket = upgrade(origin, SUBPROTOCOL, Box::new(stream)).await?;
+                return Ok(Self::start(socket, Protection::Tls));
+            }
             if link_keys.is_empty() {
-                return Ok(Self::start(open(origin, SUBPROTOCOL, Reach::ThisMachine).await?));
+                let stream = dial(origin, Reach::ThisMachine).await?;
+                let socket = upgrade(origin, SUBPROTOCOL, Box::new(stream)).await?;
+                return Ok(Self::start(socket, Protection::None));
             }
             for key in link_keys {
-                let socket = open(origin, av_link::SUBPROTOCOL, Reach::Anywhere).await?;
-                if let Some(link) = Self::start(socket).noise(origin, key).await? {
+                let stream = dial(origin, Reach::Anywhere).await?;
+                let socket = upgrade(origin, av_link::SUBPROTOCOL, Box::new(stream)).await?;
+                if let Some(link) = Self::start(socket, Protection::None).noise(origin, key).await? {
                     return Ok(link);
                 }
             }
@@ -80,11 +112,11 @@ impl Link {
         })
     }
 
-    fn start(socket: WebSocketStream<TcpStream>) -> Self {
+    fn start(socket: Socket, protection: Protection) -> Self {
         let (incoming_sender, incoming) = mpsc::channel(INCOMING);
         let (outgoing, outgoing_receiver) = mpsc::channel(OUTGOING);
         let task = tokio::spawn(carry(socket, incoming_sender, outgoing_receiver));
-        Self { incoming, outgoing, task, noise: None }
+        Self { incoming, outgoing, task, protection }
     }
 
     /// Opens the Noise link; `None` when the relay does not hold this key, to which it says nothing.
@@ -93,16 +125,17 @@ impl Link {
         let Ok((initiator, hello)) = Initiator::start(&mut rng, origin, key) else { return Ok(None) };
         self.send(&hello)?;
         let Ok(answer) = self.receive().await else { return Ok(None) };
-        self.noise = initiator.finish(&answer).ok();
-        Ok(self.noise.is_some().then_some(self))
+        let Ok(link) = initiator.finish(&answer) else { return Ok(None) };
+        self.protection = Protection::Noise(Box::new(link));
+        Ok(Some(self))
     }
 
     /// What protects the connection.
     pub(crate) const fn channel(&self) -> Channel<'_> {
-        match &self.noise {
-            Some(link) => Channel::Noise(link),
-            // Such a connection leads to this machine.
-            None => Channel::Plain,
+        match &self.protection {
+            Protection::Noise(link) => Channel::Noise(link),
+            Protection::Tls => Channel::Tls,
+            Protection::None => Channel::Plain,
         }
     }
 
@@ -112,7 +145,7 @@ impl Link {
     pub(crate) async fn receive(&mut self) -> Result<Bytes, TransportError> {
         let gone = || Err(TransportError::Lost("it was closed".to_owned()));
         let message = self.incoming.recv().await.unwrap_or_else(gone)?;
-        let Some(link) = &mut self.noise else { return Ok(message) };
+        let Protection::Noise(link) = &mut self.protection else { return Ok(message) };
         let mut message = Vec::from(message);
         let len = link.open(&mut message).map_err(unlinked)?.len();
         message.truncate(len);
@@ -126,7 +159,7 @@ impl Link {
     pub(crate) fn send(&mut self, frame: &[u8]) -> Result<(), TransportError> {
         let mut message = Vec::with_capacity(frame.len() + TAG);
         message.extend_from_slice(frame);
-        if let Some(link) = &mut self.noise {
+        if let Protection::Noise(link) = &mut self.protection {
             message.resize(frame.len() + TAG, 0);
             link.seal(&mut message, frame.len()).map_err(unlinked)?;
         }
@@ -152,16 +185,20 @@ fn unlinked(error: av_link::LinkError) -> TransportError {
     TransportError::Lost(error.to_string())
 }
 
-async fn open(
-    origin: &Origin,
-    subprotocol: &'static str,
-    reach: Reach,
-) -> Result<WebSocketStream<TcpStream>, TransportError> {
+async fn dial(origin: &Origin, reach: Reach) -> Result<TcpStream, TransportError> {
     let addresses = resolve(origin, reach).await?;
     let unreachable = |source| TransportError::Unreachable { origin: origin.to_string(), source };
     let stream = TcpStream::connect(&addresses[..]).await.map_err(unreachable)?;
     // Frames are small and wait for nothing.
     stream.set_nodelay(true).map_err(unreachable)?;
+    Ok(stream)
+}
+
+async fn upgrade(
+    origin: &Origin,
+    subprotocol: &'static str,
+    stream: Box<dyn Stream>,
+) -> Result<Socket, TransportError> {
     let config = WebSocketConfig::default()
         .read_buffer_size(READ_BUFFER)
         .write_buffer_size(0)
@@ -176,7 +213,7 @@ async fn open(
 }
 
 async fn carry(
-    mut socket: WebSocketStream<TcpStream>,
+    mut socket: Socket,
     incoming: mpsc::Sender<Result<Bytes, TransportError>>,
     mut outgoing: mpsc::Receiver<Message>,
 ) {
@@ -188,7 +225,7 @@ async fn carry(
 }
 
 async fn carry_frames(
-    socket: &mut WebSocketStream<TcpStream>,
+    socket: &mut Socket,
     incoming: &mpsc::Sender<Result<Bytes, TransportError>>,
     outgoing: &mut mpsc::Receiver<Message>,
 ) -> Result<(), TransportError> {
@@ -225,7 +262,7 @@ async fn carry_frames(
     }
 }
 
-async fn write(socket: &mut WebSocketStream<TcpStream>, message: Message) -> Result<(), TransportError> {
+async fn write(socket: &mut Socket, message: Message) -> Result<(), TransportError> {
     match timeout(WRITE_TIMEOUT, socket.send(message)).await {
         Ok(Ok(())) => Ok(()),
         Ok(Err(error)) => Err(TransportError::Lost(error.to_string())),

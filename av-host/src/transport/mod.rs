@@ -3,6 +3,7 @@
 mod address;
 mod backoff;
 mod link;
+mod tls;
 
 pub(crate) use backoff::Backoff;
 pub(crate) use link::Link;
@@ -14,14 +15,9 @@ use av_proto::wire::Origin;
 /// Why there is no connection to the relay.
 #[derive(Debug, thiserror::Error)]
 pub enum TransportError {
-    /// The origin asks for TLS.
-    #[error(
-        "{0}: this version reaches relays over ws:// on the same machine only; wss:// is not supported yet"
-    )]
-    TlsUnsupported(String),
     /// The origin is on another machine and not encrypted.
     #[error(
-        "{0} is not on this machine: without its link key plain ws:// is for 127.0.0.1, [::1] and localhost only, since everyone on the way could see who talks to whom. `av-relay link-keys` shows the key, an invite's URL has it"
+        "{0} is not on this machine: without its link key plain ws:// is for 127.0.0.1, [::1] and localhost only, since everyone on the way could see who talks to whom. `av-relay link-keys` shows the key, an invite's URL has it. A relay with TLS is reached under wss://"
     )]
     NotLoopback(String),
     /// The origin has no usable host and port.
@@ -43,6 +39,19 @@ pub enum TransportError {
         /// What it answered.
         detail: String,
     },
+    /// It does not prove by its certificate that it is who the origin names.
+    #[error("the certificate of {origin} is not accepted: {problem}")]
+    Certificate {
+        /// Where.
+        origin: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// Nobody is trusted to sign certificates.
+    #[error(
+        "no CA certificates are found on this computer ({0}): install ca-certificates, or name a file of CAs in SSL_CERT_FILE"
+    )]
+    NoCa(String),
     /// It does not hold the link key that this device knows.
     #[error(
         "what answers at {0} does not hold the relay's link key: it is another relay, or one with new keys"

@@ -184,12 +184,22 @@ impl Origin {
     /// Whether its host is this machine: `localhost`, `127.0.0.0/8` or `::1`. Another name that leads here is not
     /// known to, since nothing is looked up.
     pub fn is_loopback(&self) -> bool {
-        let authority = self.authority();
-        let (host, _) = match authority.strip_prefix('[') {
-            Some(bracketed) => bracketed.split_once(']').unwrap_or_default(),
-            None => authority.split_once(':').unwrap_or((authority, "")),
-        };
+        let host = self.host();
         host == "localhost" || host.parse::<core::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+    }
+
+    /// The host alone: a name, or an address without brackets.
+    pub fn host(&self) -> &str {
+        let authority = self.authority();
+        match authority.strip_prefix('[') {
+            Some(bracketed) => bracketed.split_once(']').unwrap_or_default().0,
+            None => authority.split_once(':').map_or(authority, |(host, _)| host),
+        }
+    }
+
+    /// The port, if one is written.
+    pub fn port(&self) -> Option<u16> {
+        self.authority().rsplit_once(':').and_then(|(_, port)| port.parse().ok())
     }
 
     /// Host and port, as written.

@@ -38,7 +38,8 @@ pub enum ConfigError {
     #[error(
         "listen has {address}, which others on the network reach, and nothing would protect what they send: with \
          origin = \"{origin}\" devices connect in the open, from this machine only. Listen on 127.0.0.1, or say in \
-         origin what devices on the network call this relay, as in ws://192.168.1.5:7460: then they use the Noise link"
+         origin what devices on the network call this relay: as in wss://relay.example with tls = \"own\", or as in \
+         ws://192.168.1.5:7460, and they use the Noise link"
     )]
     Unprotected {
         /// The address.
@@ -48,15 +49,51 @@ pub enum ConfigError {
     },
     /// An origin that promises TLS.
     #[error(
-        "origin = \"{0}\" promises TLS, which this relay does not speak: say ws://HOST:PORT; the Noise link protects what goes there"
+        "origin = \"{0}\" promises TLS, and tls is \"off\": say tls = \"own\" with certificate and key, or tls = \"proxy\" \
+         with trusted_proxies; or ws://HOST:PORT, and the Noise link protects what goes there"
     )]
     NoTls(String),
+    /// An origin under which devices come without the TLS that is there.
+    #[error(
+        "with origin = \"{0}\" devices come without TLS, and tls is on: say wss://HOST[:PORT], or tls = \"off\""
+    )]
+    PlainOrigin(String),
+    /// An origin that no certificate can name.
+    #[error("no certificate can name the host in origin = \"{0}\": it is a DNS name, or an address")]
+    NoHost(String),
+    /// TLS without a certificate.
+    #[error("tls = \"own\" needs two PEM files: certificate = \"FILE\" and key = \"FILE\"")]
+    NoCertificate,
+    /// A proxy that nobody is.
+    #[error(
+        "tls = \"proxy\" needs the networks that the proxies connect from, as in trusted_proxies = [\"127.0.0.1/32\"]"
+    )]
+    NoProxy,
+    /// What would do nothing.
+    #[error("{what} there, and would do nothing: say tls = \"{tls}\", or leave them out")]
+    Unused {
+        /// The keys.
+        what: &'static str,
+        /// With which they would do something.
+        tls: &'static str,
+    },
     /// The database is elsewhere.
     #[error(
         "[database] host = \"{0}\" is not on this machine, and the connection would cross the network in the open: \
-         name the folder of PostgreSQL's socket or a loopback address, behind which a tunnel may begin"
+         name the file of its CA with ca, or the folder of PostgreSQL's socket, or a loopback address"
     )]
     RemoteDatabase(String),
+    /// TLS where PostgreSQL has none.
+    #[error(
+        "[database] host = \"{0}\" is a socket on this machine, where PostgreSQL has no TLS: leave out ca"
+    )]
+    SocketWithCa(String),
+    /// This build has no TLS.
+    #[error("TLS: {0}")]
+    Tls(#[from] rustls::Error),
+    /// No certificate in the file.
+    #[error("{} holds no CA's certificate: it is PEM, one or more of them", .0.display())]
+    NoCa(PathBuf),
     /// Two places for one password.
     #[error("a password is in {} and in {variable}: leave one of them out", .file.display())]
     TwoPasswords {

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use av_wire::ids::Origin;
+use ipnet::IpNet;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
@@ -23,7 +24,25 @@ pub(super) struct File {
     pub(super) data: PathBuf,
     #[serde(default = "closed")]
     pub(super) founding: Founding,
+    #[serde(default)]
+    pub(super) tls: TlsBy,
+    #[serde(default, deserialize_with = "path")]
+    pub(super) certificate: Option<PathBuf>,
+    #[serde(default, deserialize_with = "path")]
+    pub(super) key: Option<PathBuf>,
+    #[serde(default)]
+    pub(super) trusted_proxies: Vec<IpNet>,
     pub(super) database: Database,
+}
+
+/// Who speaks TLS with devices.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum TlsBy {
+    #[default]
+    Off,
+    Own,
+    Proxy,
 }
 
 /// `[database]`.
@@ -35,8 +54,13 @@ pub(super) struct Database {
     pub(super) port: u16,
     #[serde(default = "name")]
     pub(super) name: String,
+    #[serde(default, deserialize_with = "path")]
+    pub(super) ca: Option<PathBuf>,
+    #[serde(default, deserialize_with = "path")]
     pub(super) app_password_file: Option<PathBuf>,
+    #[serde(default, deserialize_with = "path")]
     pub(super) janitor_password_file: Option<PathBuf>,
+    #[serde(default, deserialize_with = "path")]
     pub(super) owner_password_file: Option<PathBuf>,
 }
 
@@ -53,6 +77,12 @@ impl File {
 fn origin<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Origin, D::Error> {
     let text = String::deserialize(deserializer)?;
     Origin::parse(&text).map_err(D::Error::custom)
+}
+
+/// An empty path is none, as it stands in the example.
+fn path<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<PathBuf>, D::Error> {
+    let path = PathBuf::deserialize(deserializer)?;
+    Ok((!path.as_os_str().is_empty()).then_some(path))
 }
 
 const fn closed() -> Founding {

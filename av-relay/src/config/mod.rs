@@ -3,18 +3,23 @@
 mod error;
 mod file;
 mod passwords;
+mod tls;
 
+use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use av_wire::ids::Origin;
-use tokio_postgres::Config as Login;
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 
 pub use self::error::ConfigError;
 use self::file::{Database, File};
 use self::passwords::password;
+pub(crate) use self::tls::TlsConfig;
 use crate::service::Founding;
-use crate::store::{APP_ROLE, JANITOR_ROLE, Logins, OWNER_ROLE, session};
+use crate::store::{APP_ROLE, JANITOR_ROLE, Login, Logins, OWNER_ROLE, session};
 
 /// A configuration that has been read and makes sense.
 #[derive(Debug)]
@@ -23,6 +28,7 @@ pub(crate) struct Config {
     pub(crate) origin: Origin,
     pub(crate) data: PathBuf,
     pub(crate) founding: Founding,
+    pub(crate) tls: TlsConfig,
     database: Database,
     /// Where relative paths start.
     folder: PathBuf,
@@ -36,10 +42,10 @@ impl Config {
     pub(crate) fn open(path: &Path) -> Result<Self, ConfigError> {
         let file = File::open(path)?;
         let folder = path.parent().unwrap_or(Path::new("")).to_owned();
-        let File { listen, origin, data, founding, database } = file;
-        check_listeners(&listen, &origin)?;
-        check_place(&database.host)?;
-        Ok(Self { listen, origin, data: folder.join(data), founding, database, folder })
+        let tls = TlsConfig::of(&file, &folder)?;
+        check_place(&file.database)?;
+        let File { listen, origin, data, founding, database, .. } = file;
+        Ok(Self { listen, origin, data: folder.join(data), founding, tls, database, folder })
     }
 
     /// How the relay logs in for its work.
@@ -62,38 +68,45 @@ impl Config {
         file: Option<&Path>,
         environment: Environment<'_>,
     ) -> Result<Login, ConfigError> {
-        let Database { host, port, name, .. } = &self.database;
-        let mut login = session(role);
-        login.host(host).port(*port).dbname(name);
+        let Database { host, port, name, ca, .. } = &self.database;
+        let mut config = session(role);
+        config.host(host).port(*port).dbname(name);
         let file = file.map(|file| self.folder.join(file));
         if let Some(password) = password(role, file.as_deref(), environment)? {
-            login.password(password.as_bytes());
+            config.password(password.as_bytes());
         }
-        Ok(login)
+        match ca {
+            Some(ca) => Ok(Login::verified(config, roots(&self.folder.join(ca))?)?),
+            None => Ok(Login::plain(config)?),
+        }
     }
 }
 
-fn check_listeners(listen: &[SocketAddr], origin: &Origin) -> Result<(), ConfigError> {
-    if listen.is_empty() {
-        return Err(ConfigError::NoListener);
-    }
-    if !origin.is_plain() {
-        return Err(ConfigError::NoTls(origin.to_string()));
-    }
-    match listen.iter().find(|address| !address.ip().is_loopback()) {
-        Some(address) if origin.is_loopback() => {
-            Err(ConfigError::Unprotected { address: *address, origin: origin.to_string() })
-        }
+/// Without TLS rows and passwords would cross a network in the open.
+fn check_place(database: &Database) -> Result<(), ConfigError> {
+    let Database { host, ca, .. } = database;
+    let is_socket = host.starts_with('/');
+    let is_here = is_socket
+        || host == "localhost"
+        || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
+    match ca {
+        None if !is_here => Err(ConfigError::RemoteDatabase(host.clone())),
+        Some(_) if is_socket => Err(ConfigError::SocketWithCa(host.clone())),
         _ => Ok(()),
     }
 }
 
-/// Rows and passwords would cross a network in the open.
-fn check_place(host: &str) -> Result<(), ConfigError> {
-    let is_here = host.starts_with('/')
-        || host == "localhost"
-        || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
-    if is_here { Ok(()) } else { Err(ConfigError::RemoteDatabase(host.to_owned())) }
+/// The CAs in a file: what a server's certificate has to be signed by.
+fn roots(path: &Path) -> Result<RootCertStore, ConfigError> {
+    let text = fs::read(path).map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(&text) {
+        let added = certificate.ok().map(|certificate| roots.add(certificate));
+        if !matches!(added, Some(Ok(()))) {
+            return Err(ConfigError::NoCa(path.to_owned()));
+        }
+    }
+    if roots.is_empty() { Err(ConfigError::NoCa(path.to_owned())) } else { Ok(roots) }
 }
 
 #[cfg(test)]

@@ -3,10 +3,12 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use tempfile::{TempDir, tempdir};
+use tokio_postgres::config::SslMode;
 
 use super::file::File;
-use super::{Config, ConfigError};
+use super::{Config, ConfigError, TlsConfig};
 use crate::service::Founding;
+use crate::tls::tests::Authority;
 
 const EXAMPLE: &str = include_str!("../../relay.toml");
 
@@ -127,48 +129,93 @@ fn on_a_network_something_has_to_protect_what_goes_there() {
 
     let said = refused(&with(listen, "listen = []"));
     assert!(said.contains("listen is empty"), "{said}");
-    let said = refused(&with("\"ws://127.0.0.1:7460\"", "\"wss://relay.example\""));
-    assert!(said.contains("promises TLS"), "{said}");
 }
 
 #[test]
-fn the_database_is_on_this_machine() {
+fn tls_and_origin_fit_together() {
+    let tls = |tls: &str, origin: &str| {
+        let text = with("\"ws://127.0.0.1:7460\"", &format!("\"{origin}\""));
+        text.replacen("#tls = \"off\"", tls, 1)
+    };
+    let own = "tls = \"own\"\ncertificate = \"relay.crt\"\nkey = \"relay.key\"";
+    let proxy = "tls = \"proxy\"\ntrusted_proxies = [\"192.0.2.0/24\"]";
+    let trial = Trial::new(&tls(own, "wss://relay.example"));
+    let TlsConfig::Own(files) = trial.open().tls else { panic!("its own") };
+    assert_eq!(files.key, trial.folder.path().join("relay.key"), "relative to the file");
+    assert_eq!(files.host.to_str(), "relay.example");
+    assert!(matches!(Trial::new(&tls(proxy, "wss://relay.example")).open().tls, TlsConfig::Proxy(_)));
+
+    for (text, says) in [
+        (tls("", "wss://relay.example"), "promises TLS"),
+        (tls(own, "ws://relay.example"), "say wss://HOST"),
+        (tls(proxy, "ws://127.0.0.1:7460"), "say wss://HOST"),
+        (tls("tls = \"own\"\nkey = \"relay.key\"", "wss://relay.example"), "two PEM files"),
+        (tls("tls = \"proxy\"", "wss://relay.example"), "trusted_proxies = ["),
+        (tls(&own.replace("own", "off"), "ws://127.0.0.1:7460"), "say tls = \"own\""),
+        (tls(&own.replace("own", "proxy"), "wss://relay.example"), "say tls = \"own\""),
+        (tls(&proxy.replace("proxy\"", "off\""), "ws://127.0.0.1:7460"), "say tls = \"proxy\""),
+        (tls(&proxy.replace("/24", ""), "wss://relay.example"), "trusted_proxies"),
+        (tls(own, "wss://relay..example"), "no certificate can name"),
+        (tls("tls = \"on\"", "wss://relay.example"), "unknown variant `on`"),
+    ] {
+        let said = refused(&text);
+        assert!(said.contains(says), "{says}: {said}");
+    }
+}
+
+#[test]
+fn a_database_elsewhere_needs_the_ca_of_its_certificate() {
     let host = "host = \"/var/run/postgresql\"";
     for elsewhere in ["db.example", "192.0.2.7", ""] {
         let said = refused(&with(host, &format!("host = \"{elsewhere}\"")));
-        assert!(said.contains("is not on this machine"), "{said}");
+        assert!(said.contains("is not on this machine") && said.contains("with ca"), "{said}");
     }
     for here in ["localhost", "127.0.0.1", "::1"] {
-        Trial::new(&with(host, &format!("host = \"{here}\""))).open();
+        let login =
+            Trial::new(&with(host, &format!("host = \"{here}\""))).open().owner(&no_environment).unwrap();
+        assert_eq!(login.config.get_ssl_mode(), SslMode::Disable);
     }
+    let said = refused(&with("#ca = \"\"", "ca = \"ca.pem\""));
+    assert!(said.contains("socket") && said.contains("leave out ca"), "{said}");
+
+    let trial = Trial::new(&with(host, "host = \"db.example\"\nca = \"ca.pem\""));
+    let config = trial.open();
+    let refusal = || config.logins(&no_environment).err().expect("no CA").to_string();
+    assert!(refusal().contains("ca.pem cannot be read"), "{}", refusal());
+    for text in ["", "no PEM", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"] {
+        trial.file("ca.pem", text, 0o644);
+        assert!(refusal().contains("holds no CA's certificate"), "{}", refusal());
+    }
+    trial.file("ca.pem", &Authority::new().pem(), 0o644);
+    assert_eq!(config.logins(&no_environment).unwrap().app.config.get_ssl_mode(), SslMode::Require);
 }
 
 #[test]
 fn a_password_comes_from_a_file_or_from_the_environment() {
     let trial = Trial::new(&with("#app_password_file = \"\"", "app_password_file = \"app\""));
     let config = trial.open();
-    let said = config.logins(&no_environment).unwrap_err().to_string();
+    let said = config.logins(&no_environment).err().unwrap().to_string();
     assert!(said.contains("app cannot be read"), "{said}");
 
     trial.file("app", "s3cret\n", 0o640);
-    let error = config.logins(&no_environment).unwrap_err();
+    let error = config.logins(&no_environment).err().unwrap();
     assert!(error.to_string().contains("chmod 600"), "{error}");
     trial.file("app", "s3cret\n", 0o600);
     let logins = config.logins(&no_environment).unwrap();
-    assert_eq!(logins.app.get_password(), Some(b"s3cret".as_slice()));
-    assert_eq!(logins.janitor.get_password(), None);
+    assert_eq!(logins.app.config.get_password(), Some(b"s3cret".as_slice()));
+    assert_eq!(logins.janitor.config.get_password(), None);
 
     let environment = |name: &str| (name == "AV_JANITOR_PASSWORD").then(|| "other".to_owned());
-    assert_eq!(config.logins(&environment).unwrap().janitor.get_password(), Some(b"other".as_slice()));
+    assert_eq!(config.logins(&environment).unwrap().janitor.config.get_password(), Some(b"other".as_slice()));
     let environment = |name: &str| (name == "AV_APP_PASSWORD").then(|| "other".to_owned());
-    let error = config.logins(&environment).unwrap_err();
+    let error = config.logins(&environment).err().unwrap();
     assert!(error.to_string().contains("AV_APP_PASSWORD: leave one of them out"), "{error}");
 
     for text in ["", "\n", "two\nlines\n"] {
         trial.file("app", text, 0o600);
-        let error = config.logins(&no_environment).unwrap_err();
+        let error = config.logins(&no_environment).err().unwrap();
         assert!(error.to_string().contains("holds no password"), "{error}");
     }
     // What is wrong with the traffic's login is no matter of the owner's.
-    assert_eq!(config.owner(&no_environment).unwrap().get_password(), None);
+    assert_eq!(config.owner(&no_environment).unwrap().config.get_password(), None);
 }

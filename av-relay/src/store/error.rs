@@ -39,6 +39,9 @@ pub enum OpenError {
         /// What to do.
         cure: String,
     },
+    /// This build has no TLS.
+    #[error("TLS: {0}")]
+    Tls(#[from] rustls::Error),
     /// Migrations are missing.
     #[error(
         "the database has schema {found}, and this av-relay needs {known}: stop the older relays, then run \

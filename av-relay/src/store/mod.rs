@@ -34,7 +34,7 @@ use std::time::Duration;
 
 use av_wire::ids::{LookupHash, TenantId};
 use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
-use tokio_postgres::{Client, Config, NoTls};
+use tokio_postgres::{Client, Config};
 
 pub(crate) use self::acknowledgements::{NewAcknowledgement, acknowledged};
 pub(crate) use self::api_keys::{ApiKey, EnrolledWithKey};
@@ -44,7 +44,7 @@ pub(crate) use self::expiry::Expiry;
 pub(crate) use self::group_tx::{GroupError, GroupTx};
 pub(crate) use self::inboxes::{Entry, EntryContent, InboxState, Page};
 pub(crate) use self::invites::{Invite, PendingRequest};
-pub use self::login::Logins;
+pub use self::login::{Login, Logins};
 pub(crate) use self::messages::{NewMessage, Outcome};
 pub(crate) use self::prekeys::{FoundKemPrekey, StoredKind, StoredPrekey};
 pub(crate) use self::statements::{NewStatement, PostedStatement};
@@ -83,14 +83,14 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    fn config(&self, role: &str) -> Config {
+    fn login(&self, role: &str) -> Result<Login, OpenError> {
         let mut config = session(role);
         config.host_path(&self.socket_folder).port(self.port).dbname(DATABASE);
-        config
+        Ok(Login::plain(config)?)
     }
 
-    fn logins(&self) -> Logins {
-        Logins { app: self.config(APP_ROLE), janitor: self.config(JANITOR_ROLE) }
+    fn logins(&self) -> Result<Logins, OpenError> {
+        Ok(Logins { app: self.login(APP_ROLE)?, janitor: self.login(JANITOR_ROLE)? })
     }
 }
 
@@ -121,15 +121,15 @@ impl Store {
     /// # Errors
     /// [`OpenError`].
     pub async fn open(endpoint: &Endpoint) -> Result<Self, OpenError> {
-        Self::migrate(&endpoint.config(OWNER_ROLE)).await?;
-        Self::serve(&endpoint.logins()).await
+        Self::migrate(&endpoint.login(OWNER_ROLE)?).await?;
+        Self::serve(&endpoint.logins()?).await
     }
 
     /// Brings the schema up to date, as the role that owns it.
     ///
     /// # Errors
     /// [`OpenError`].
-    pub async fn migrate(owner: &Config) -> Result<(), OpenError> {
+    pub async fn migrate(owner: &Login) -> Result<(), OpenError> {
         migrate::migrate(&mut login::log_in(owner).await?).await
     }
 
@@ -146,9 +146,9 @@ impl Store {
         crate::audit_rls::audit_janitor(&login::log_in(&logins.janitor).await?).await?;
 
         Ok(Self {
-            pool: pool(logins.app.clone(), POOL_SIZE)?,
-            writers: pool(logins.app.clone(), WRITERS)?,
-            janitor: pool(logins.janitor.clone(), 1)?,
+            pool: pool(&logins.app, POOL_SIZE)?,
+            writers: pool(&logins.app, WRITERS)?,
+            janitor: pool(&logins.janitor, 1)?,
             catalogue: catalogue.into(),
         })
     }
@@ -180,9 +180,10 @@ impl Store {
     }
 }
 
-fn pool(config: Config, size: usize) -> Result<Pool, StoreError> {
+fn pool(login: &Login, size: usize) -> Result<Pool, StoreError> {
+    let Login { config, tls } = login.clone();
     let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-    Pool::builder(Manager::from_config(config, NoTls, recycling))
+    Pool::builder(Manager::from_config(config, tls, recycling))
         .max_size(size)
         .wait_timeout(Some(POOL_WAIT))
         .create_timeout(Some(POOL_WAIT))
@@ -192,8 +193,8 @@ fn pool(config: Config, size: usize) -> Result<Pool, StoreError> {
 }
 
 /// One connection outside the pool, for the start.
-async fn connect(config: &Config) -> Result<Client, tokio_postgres::Error> {
-    let (client, connection) = config.connect(NoTls).await?;
+async fn connect(login: &Login) -> Result<Client, tokio_postgres::Error> {
+    let (client, connection) = login.config.connect(login.tls.clone()).await?;
     tokio::spawn(async move {
         // Its error also reaches whoever uses the client.
         let _ = connection.await;

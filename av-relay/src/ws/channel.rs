@@ -11,6 +11,8 @@ use super::end::End;
 pub(crate) enum Channel {
     /// Nothing: a device on this machine.
     Plain,
+    /// TLS, below the WebSocket.
+    Tls,
     /// The Noise link; boxed, since a channel without has nothing to keep.
     Noise(Box<Transport>),
 }
@@ -19,6 +21,7 @@ impl Channel {
     pub(super) const fn kind(&self) -> LinkKind {
         match self {
             Self::Plain => LinkKind::Plain,
+            Self::Tls => LinkKind::Tls,
             Self::Noise(_) => LinkKind::Noise,
         }
     }
@@ -29,7 +32,7 @@ impl Channel {
         let mut nonce = [0; 32];
         match self {
             Self::Noise(link) => Ok((nonce, *link.channel())),
-            Self::Plain => {
+            Self::Plain | Self::Tls => {
                 getrandom::fill(&mut nonce)?;
                 Ok((nonce, nonce))
             }

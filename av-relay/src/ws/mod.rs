@@ -44,6 +44,8 @@ const MAX_WRITE_BUFFER: usize = 2 * av_link::limits::MAX_MESSAGE;
 pub(crate) enum Way {
     /// From this machine, to a relay that is known under a loopback origin.
     Loopback,
+    /// By TLS, to this relay or to a proxy that it trusts.
+    Tls,
     /// Over a network, in the open: by the Noise link only.
     Network,
 }
@@ -53,6 +55,8 @@ pub(crate) enum Way {
 pub(crate) enum Protection {
     /// Nothing.
     None,
+    /// TLS below the WebSocket.
+    Tls,
     /// The Noise link, still to be opened.
     Noise,
 }
@@ -61,7 +65,7 @@ impl Protection {
     /// Bytes of the largest message.
     const fn max_message(self) -> usize {
         match self {
-            Self::None => MAX_FRAME,
+            Self::None | Self::Tls => MAX_FRAME,
             Self::Noise => av_link::limits::MAX_MESSAGE,
         }
     }
@@ -77,6 +81,7 @@ impl Way {
         match (subprotocol, self) {
             (NOISE, _) => Ok(Protection::Noise),
             (SUBPROTOCOL, Self::Loopback) => Ok(Protection::None),
+            (SUBPROTOCOL, Self::Tls) => Ok(Protection::Tls),
             (SUBPROTOCOL, Self::Network) => Err(StatusCode::FORBIDDEN),
             _ => Err(StatusCode::BAD_REQUEST),
         }
@@ -140,6 +145,7 @@ pub(crate) async fn serve(
     let Ok(mut stream) = websocket.await else { return };
     let channel = match protection {
         Protection::None => Channel::Plain,
+        Protection::Tls => Channel::Tls,
         Protection::Noise => match link::open(&mut stream, relay.origin(), keys).await {
             Ok(channel) => channel,
             Err(end) => return tracing::debug!(?end, "no link"),

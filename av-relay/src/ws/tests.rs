@@ -2,6 +2,7 @@ mod client;
 mod hostile;
 mod link;
 mod path;
+mod tls;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use tokio::task::JoinHandle;
 use crate::link_keys::LinkKeys;
 use crate::server::run;
 use crate::testing::{ORIGIN, TestCluster, relay_as};
+use crate::tls::Tls;
 use crate::{Founding, Relay};
 
 /// A relay that listens.
@@ -35,6 +37,10 @@ impl Server {
 
     /// A relay on loopback that devices know under another origin.
     async fn known_as(origin: &str) -> Self {
+        Self::behind(Tls::Off, origin).await
+    }
+
+    async fn behind(tls: Tls, origin: &str) -> Self {
         let (cluster, relay) = relay_as(Origin::parse(origin).unwrap(), Founding::Open).await;
         let folder = tempdir().unwrap();
         let keys = LinkKeys::open_or_create(&folder.path().join("link-keys")).unwrap();
@@ -45,7 +51,7 @@ impl Server {
         let shutdown = async {
             let _ = stopped.await;
         };
-        let running = tokio::spawn(run(vec![listener], relay.clone(), keys, shutdown));
+        let running = tokio::spawn(run(vec![listener], relay.clone(), keys, tls, shutdown));
         Self { address, relay, link_keys, stop, running, _cluster: cluster, _folder: folder }
     }
 }

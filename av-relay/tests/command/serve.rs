@@ -88,9 +88,9 @@ impl Operator {
     }
 }
 
-/// Its origin names the port, so it cannot take a free one itself. Below those that the system gives to outgoing
+/// An address that nobody listens on. A configured origin names the port, so the relay cannot take a free one itself. Below those that the system gives to outgoing
 /// connections, of which tests open hundreds.
-fn free_address() -> SocketAddr {
+pub(crate) fn free_address() -> SocketAddr {
     loop {
         let mut port = [0; 2];
         getrandom::fill(&mut port).unwrap();

@@ -422,7 +422,7 @@ async fn rows_in(tx: &TenantTx, tenant: TenantId) -> Option<String> {
 
 /// A store that is opened whatever the audit would say, with one connection of each kind.
 fn unaudited(endpoint: &Endpoint) -> Store {
-    let pool = |role| super::pool(endpoint.config(role), 1).unwrap();
+    let pool = |role| super::pool(&endpoint.login(role).unwrap(), 1).unwrap();
     Store {
         pool: pool(APP_ROLE),
         writers: pool(APP_ROLE),

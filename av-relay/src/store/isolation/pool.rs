@@ -59,7 +59,7 @@ async fn fifty_tenants_on_four_connections_see_nothing_of_each_other() {
         tenants.push((tenant.id, tenant.root.verifying_key().to_bytes()));
     }
     let mut store = relay.store().clone();
-    store.pool = crate::store::pool(cluster.endpoint.config(APP_ROLE), CONNECTIONS).unwrap();
+    store.pool = crate::store::pool(&cluster.endpoint.login(APP_ROLE).unwrap(), CONNECTIONS).unwrap();
     let requests = std::env::var("AV_REQUESTS").map_or(REQUESTS, |number| number.parse().unwrap());
     let (next, given_up) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
     let mut tasks = Vec::new();

@@ -29,7 +29,7 @@ const OLD_ROWS: &str = "
     ALTER TABLE av.message_receipts ENABLE ROW LEVEL SECURITY";
 
 async fn owner(endpoint: &Endpoint) -> tokio_postgres::Client {
-    connect(&endpoint.config(OWNER_ROLE)).await.unwrap()
+    connect(&endpoint.login(OWNER_ROLE).unwrap()).await.unwrap()
 }
 
 #[tokio::test]

@@ -6,19 +6,22 @@ use av_wire::RefusalCode;
 use av_wire::frame::{LinkKind, ToDevice, ToRelay};
 use av_wire::ids::InboxEpoch;
 use futures_util::{SinkExt, StreamExt};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{self, Message};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, client_async, connect_async};
 
 use super::Server;
 use crate::encoded::encoded;
 use crate::link_keys::rng;
 use crate::testing::{Tenant, TestDevice, soon};
 
-pub(super) struct Client {
-    stream: WebSocketStream<MaybeTlsStream<TcpStream>>,
+type Socket = MaybeTlsStream<TcpStream>;
+
+pub(super) struct Client<S = Socket> {
+    stream: WebSocketStream<S>,
     link: Option<Transport>,
     pub(super) nonce: [u8; 32],
 }
@@ -38,9 +41,7 @@ impl Client {
     pub(super) async fn connect(server: &Server) -> Self {
         let (stream, response) = connect_async(request(server)).await.unwrap();
         assert_eq!(response.headers()["sec-websocket-protocol"], "av1");
-        let mut client = Self { stream, link: None, nonce: [0; 32] };
-        client.nonce = client.challenge().await;
-        client
+        Self::on(stream).await
     }
 
     /// Connects by the Noise link; `nonce` is then what an authentication signs.
@@ -55,13 +56,6 @@ impl Client {
         client.link = Some(link);
         assert_eq!(client.challenge().await, [0; 32], "the link stands for a nonce");
         client
-    }
-
-    async fn challenge(&mut self) -> [u8; 32] {
-        let challenge = self.receive().await;
-        let ToDevice::Challenge { nonce, server_time } = decode(&challenge) else { panic!("{challenge:?}") };
-        assert!(server_time > 1_700_000_000);
-        nonce
     }
 
     /// Connects and authenticates; returns the inbox's epoch, too.
@@ -86,6 +80,39 @@ impl Client {
             ToDevice::Welcome { inbox_epoch, .. } => (client, inbox_epoch),
             other => panic!("{other:?}"),
         }
+    }
+
+    /// The frames that come after `message`, until the connection is over.
+    pub(super) async fn heard_after(stream: &mut WebSocketStream<Socket>, message: Vec<u8>) -> Vec<Message> {
+        stream.send(Message::binary(message)).await.unwrap();
+        let mut heard = Vec::new();
+        while let Some(Ok(message)) = soon(stream.next()).await {
+            if message.is_binary() {
+                heard.push(message);
+            }
+        }
+        heard
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
+    /// On a WebSocket that was just opened.
+    pub(super) async fn on(stream: WebSocketStream<S>) -> Self {
+        let mut client = Self { stream, link: None, nonce: [0; 32] };
+        client.nonce = client.challenge().await;
+        client
+    }
+
+    /// Opens the WebSocket on whatever this is.
+    pub(super) async fn over(server: &Server, stream: S) -> Self {
+        Self::on(client_async(request(server), stream).await.unwrap().0).await
+    }
+
+    async fn challenge(&mut self) -> [u8; 32] {
+        let challenge = self.receive().await;
+        let ToDevice::Challenge { nonce, server_time } = decode(&challenge) else { panic!("{challenge:?}") };
+        assert!(server_time > 1_700_000_000);
+        nonce
     }
 
     pub(super) async fn authenticate(&mut self, tenant: &Tenant, device: &TestDevice, receive_window: u16) {
@@ -139,21 +166,6 @@ impl Client {
 
     async fn next(&mut self) -> Message {
         soon(self.stream.next()).await.expect("a connection").unwrap()
-    }
-
-    /// The frames that come after `message`, until the connection is over.
-    pub(super) async fn heard_after(
-        stream: &mut WebSocketStream<MaybeTlsStream<TcpStream>>,
-        message: Vec<u8>,
-    ) -> Vec<Message> {
-        stream.send(Message::binary(message)).await.unwrap();
-        let mut heard = Vec::new();
-        while let Some(Ok(message)) = soon(stream.next()).await {
-            if message.is_binary() {
-                heard.push(message);
-            }
-        }
-        heard
     }
 
     /// The connection ends with this error and this close code.
