@@ -104,7 +104,7 @@ fn certificate_cure(error: &tokio_postgres::Error) -> Option<String> {
     let failed = error.source()?.downcast_ref::<io::Error>()?.get_ref()?;
     let rustls::Error::InvalidCertificate(problem) = failed.downcast_ref()? else { return None };
     let cure = match problem {
-        CertificateError::UnknownIssuer => {
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
             "ca in [database] is not the CA that signed it: give the right file"
         }
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
