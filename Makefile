@@ -1,7 +1,7 @@
 # Thin on purpose: each target is one script in .ci/. The times are those of 2 cores, after the crates are fetched.
 
 .DEFAULT_GOAL := help
-.PHONY: help doctor setup demo test firmware size cycles targets vectors model ct bench-proto bench-relay fuzz soak clean
+.PHONY: help doctor setup demo test firmware size cycles targets vectors model ct bench-proto bench-relay fuzz soak isolation mutants ws-conformance clean
 
 help:
 	@echo 'make demo      plays the whole job on a real database: 4 min to build once on 2 cores, then 6 s (KEEP=1 leaves it running)'
@@ -21,6 +21,7 @@ help:
 	@echo 'make soak      devices on networks of every rudeness, 300 seeds each: 10 min (SEEDS=20, FIRST=1000, ONLY=RUDE)'
 	@echo 'make isolation  the proof that tenants are apart, on PostgreSQL 15, 16, 17 and 18'
 	@echo 'make mutants   breaks each wall between tenants and shows the test that fails: 8 min'
+	@echo 'make ws-conformance  the relay as a WebSocket server under the cases of the Autobahn test suite: 1 min'
 	@echo 'make clean     removes target/, which is all that the others write: 1 s'
 
 doctor:
@@ -73,6 +74,9 @@ isolation:
 
 mutants:
 	@.ci/mutants
+
+ws-conformance:
+	@.ci/ws-conformance
 
 clean:
 	rm -rf target

@@ -21,6 +21,8 @@ pub(super) enum End {
     NotLinked,
     /// A text message, where only binary ones are.
     NotBinary,
+    /// A text message that is not even text.
+    NotUtf8,
     /// Refused, with the code of an [`Error`](ToDevice::Error) about the connection and seconds to wait.
     Refused(RefusalCode, u32),
     /// The relay goes away; the device reconnects.
@@ -39,7 +41,7 @@ impl End {
         let (code, retry_after) = match self {
             Self::Gone | Self::TimedOut | Self::NotLinked => return None,
             Self::Moved => return Some(ToDevice::Moved),
-            Self::Malformed | Self::NotBinary => (RefusalCode::Malformed, 0),
+            Self::Malformed | Self::NotBinary | Self::NotUtf8 => (RefusalCode::Malformed, 0),
             Self::TooLarge => (RefusalCode::TooLarge, 0),
             Self::Refused(code, retry_after) => (code, retry_after),
         };
@@ -53,6 +55,7 @@ impl End {
             Self::Malformed => CloseCode::Protocol,
             Self::TooLarge => CloseCode::Size,
             Self::NotBinary => CloseCode::Unsupported,
+            Self::NotUtf8 => CloseCode::Invalid,
             Self::Refused(RefusalCode::Unavailable, _) => CloseCode::Again,
             Self::Refused(..) => CloseCode::Policy,
             Self::Moved => CloseCode::Away,

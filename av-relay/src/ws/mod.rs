@@ -115,16 +115,23 @@ pub(crate) fn upgrade(
     }
     let subprotocol = subprotocol(request).ok_or(StatusCode::BAD_REQUEST)?;
     let protection = way.protection(subprotocol)?;
+    let (mut response, websocket) = accept(request, protection.max_message())?;
+    response.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(subprotocol));
+    Ok((response, protection, websocket))
+}
+
+/// Answers the WebSocket handshake; messages have `max_message` bytes at most.
+fn accept(
+    request: &mut Request<Incoming>,
+    max_message: usize,
+) -> Result<(Response<Full<Bytes>>, HyperWebsocket), StatusCode> {
     let config = WebSocketConfig::default()
         .read_buffer_size(READ_BUFFER)
         .write_buffer_size(0)
         .max_write_buffer_size(MAX_WRITE_BUFFER)
-        .max_message_size(Some(protection.max_message()))
-        .max_frame_size(Some(protection.max_message()));
-    let (mut response, websocket) =
-        hyper_tungstenite::upgrade(request, Some(config)).map_err(|_| StatusCode::BAD_REQUEST)?;
-    response.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(subprotocol));
-    Ok((response, protection, websocket))
+        .max_message_size(Some(max_message))
+        .max_frame_size(Some(max_message));
+    hyper_tungstenite::upgrade(request, Some(config)).map_err(|_| StatusCode::BAD_REQUEST)
 }
 
 /// The first subprotocol that the request offers and this door knows.

@@ -52,9 +52,7 @@ impl Socket {
             if let Some(frame) = end.farewell() {
                 self.send(&frame).await?;
             }
-            let close = CloseFrame { code: end.close_code(), reason: "".into() };
-            self.stream.close(Some(close)).await.map_err(|_| End::Gone)?;
-            while let Some(Ok(_)) = self.stream.next().await {}
+            close(&mut self.stream, end).await;
             Ok::<(), End>(())
         };
         // Whether it hears it or not, it is over.
@@ -62,16 +60,32 @@ impl Socket {
     }
 }
 
+/// Closes with the code of `end`, and reads on until the peer has closed too.
+pub(super) async fn close(stream: &mut HyperWebsocketStream, end: End) {
+    let close = CloseFrame { code: end.close_code(), reason: "".into() };
+    // Fails where the peer was first. The answer that it waits for is then written by reading on.
+    let _ = stream.close(Some(close)).await;
+    while let Some(Ok(_)) = stream.next().await {}
+}
+
 /// The next binary message. Cancel safe.
 pub(super) async fn message(stream: &mut HyperWebsocketStream) -> Result<Bytes, End> {
+    match data(stream).await? {
+        Message::Binary(bytes) => Ok(bytes),
+        _ => Err(End::NotBinary),
+    }
+}
+
+/// The next message, binary or text. Cancel safe.
+pub(super) async fn data(stream: &mut HyperWebsocketStream) -> Result<Message, End> {
     loop {
         match stream.next().await {
-            Some(Ok(Message::Binary(bytes))) => return Ok(bytes),
-            Some(Ok(Message::Text(_))) => return Err(End::NotBinary),
+            Some(Ok(message @ (Message::Binary(_) | Message::Text(_)))) => return Ok(message),
             // The library answers pings; AV/1 has its own, which proxies let through.
             Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
             Some(Err(Error::Capacity(_))) => return Err(End::TooLarge),
-            Some(Err(Error::Protocol(_) | Error::Utf8(_))) => return Err(End::Malformed),
+            Some(Err(Error::Utf8(_))) => return Err(End::NotUtf8),
+            Some(Err(Error::Protocol(_))) => return Err(End::Malformed),
             Some(Ok(Message::Close(_)) | Err(_)) | None => return Err(End::Gone),
         }
     }
@@ -79,7 +93,12 @@ pub(super) async fn message(stream: &mut HyperWebsocketStream) -> Result<Bytes, 
 
 /// Writes a binary message out. Not cancel safe.
 pub(super) async fn write(stream: &mut HyperWebsocketStream, bytes: Vec<u8>) -> Result<(), End> {
-    match timeout(WRITE_DEADLINE, stream.send(Message::binary(bytes))).await {
+    write_message(stream, Message::binary(bytes)).await
+}
+
+/// Writes any message out. Not cancel safe.
+pub(super) async fn write_message(stream: &mut HyperWebsocketStream, message: Message) -> Result<(), End> {
+    match timeout(WRITE_DEADLINE, stream.send(message)).await {
         Ok(Ok(())) => Ok(()),
         Ok(Err(_)) => Err(End::Gone),
         Err(_) => Err(End::TimedOut),

@@ -1,7 +1,9 @@
 mod client;
+mod conformance;
 mod hostile;
 mod link;
 mod path;
+mod patience;
 mod tls;
 
 use std::net::SocketAddr;

@@ -117,7 +117,16 @@ pub(crate) fn is_gone(pid: i32) -> bool {
 
 /// What a relay says that does not start.
 pub(crate) fn refusal(mut command: Command) -> String {
-    let Output { status, stdout, stderr } = command.output().unwrap();
+    let mut process =
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    // The end of the stream, at once, unless it says that it is ready.
+    BufReader::new(process.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+    if !line.is_empty() {
+        process.kill().unwrap();
+    }
+    let Output { status, stdout, stderr } = process.wait_with_output().unwrap();
+    assert_eq!(line, "", "it starts");
     assert_eq!(status.code(), Some(1));
     assert!(stdout.is_empty());
     String::from_utf8(stderr).unwrap()

@@ -153,6 +153,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         self.stream.send(message).await.unwrap();
     }
 
+    /// Whether the connection still took it.
+    pub(super) async fn try_send_raw(&mut self, message: Message) -> bool {
+        self.stream.send(message).await.is_ok()
+    }
+
     /// The next frame's bytes.
     pub(super) async fn receive(&mut self) -> Vec<u8> {
         match self.next().await {

@@ -10,6 +10,8 @@ use av_wire::public::Role;
 use av_wire::statement::Verdict;
 use av_wire::{List, RefusalCode, RejectCode, Signature};
 use ed25519_dalek::Signer;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use super::Server;
@@ -186,6 +188,17 @@ async fn a_rejected_device_hears_it_while_it_waits() {
     expect!(agent, ToDevice::Pending { .. });
     server.relay.reject(&tenant.founder(), &device.id()).await.unwrap();
     agent.ends_with(RefusalCode::InviteRefused, CloseCode::Policy).await;
+}
+
+#[tokio::test]
+async fn a_device_that_closes_is_answered() {
+    let server = Server::start().await;
+    let tenant = Tenant::founded(&server.relay).await;
+    let (inside, _) = Client::authenticated(&server, &tenant, &tenant.owner).await;
+    for mut client in [inside, Client::connect(&server).await] {
+        client.send_raw(Message::Close(Some(CloseFrame { code: CloseCode::Away, reason: "".into() }))).await;
+        client.is_closed(CloseCode::Away).await;
+    }
 }
 
 #[tokio::test]
