@@ -1,7 +1,7 @@
 //! The README shows what was run: its blocks are taken out of it and run here, in its order.
 //!
-//! A block's info string says whose it is: `sh relay`, `sh owner`, `sh agent` are commands, `toml agent.toml` and
-//! `sh handler` are files. What a person would do otherwise is put in: the invite that was printed, the
+//! A block's info string says whose it is: `sh relay`, `sh owner`, `sh agent`, `sh operator` are commands,
+//! `toml agent.toml` and `sh handler` are files. What a person would do otherwise is put in: the invite that was printed, the
 //! agent's name, a passphrase, the fingerprint that was compared.
 
 use std::fs::{self, Permissions};
@@ -123,4 +123,18 @@ fn every_target_that_the_readme_names_is_there() {
         assert!(makefile.contains(&format!("\n{target}:")), "no target for: {line}");
     }
     assert!(!lines("sh").is_empty());
+}
+
+/// What they do on a server of its own is tested where the relay is; here, that they are written as `av-relay`
+/// takes them: as far as the file they name.
+#[test]
+fn the_operators_commands_are_taken_by_the_relay() -> Outcome {
+    let folder = Folder::new()?;
+    let operator = lines("sh operator");
+    assert!(!operator.is_empty());
+    for line in operator {
+        let refused = Process::run(line, shell(folder.path(), folder.path(), line)?, "")?.with_status(1)?;
+        assert!(refused.stderr.contains("relay.toml"), "{line}: {}", refused.stderr);
+    }
+    Ok(())
 }
