@@ -31,12 +31,12 @@ pub use world::World;
 /// Runs `work` on a stack that holds a large endpoint a few times over: a debug build moves it when it is made.
 ///
 /// # Errors
-/// What `work` returns; [`Violation`] also when it panicked.
-pub fn on_a_large_stack<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Violation> + Send + 'static,
-) -> Result<T, Violation> {
+/// What `work` returns; [`Violation`] also when the system gives no thread. A panic goes on in the caller.
+pub fn on_a_large_stack<T: Send>(work: impl FnOnce() -> Result<T, Violation> + Send) -> Result<T, Violation> {
     const STACK: usize = 64 << 20;
-    let thread = std::thread::Builder::new().stack_size(STACK).spawn(work);
-    let joined = thread.map_err(|error| Violation::new(error.to_string()))?.join();
-    joined.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, work);
+        let joined = thread.map_err(|error| Violation::new(error.to_string()))?.join();
+        joined.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
 }

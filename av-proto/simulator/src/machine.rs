@@ -47,7 +47,7 @@ impl Capacity {
 
 /// The public door of an [`Endpoint`]; each method is the endpoint's of the same name, and fails as it does.
 #[expect(missing_docs, clippy::missing_errors_doc, reason = "each is documented at the endpoint")]
-pub trait Machine {
+pub trait Machine: Send {
     fn receive(&mut self, now: Now, rng: &mut dyn CryptoRng, frame: &[u8]) -> Result<(), ConnectionError>;
     fn poll(&mut self, now: Now) -> Option<Output<'_>>;
     fn tick(&mut self, now: Now, rng: &mut dyn CryptoRng);
