@@ -81,12 +81,14 @@ fn free_port() -> u16 {
 #[test]
 fn a_relay_that_is_down_is_said_before_anything_is_made() {
     let scratch = Scratch::new();
-    let relay = format!("ws://127.0.0.1:{}", free_port());
     let recovery = scratch.path("recovery.txt");
-    let output = scratch.run(&["init", "--relay", &relay, "--recovery-file", recovery.to_str().unwrap()]);
-    refused(&output, 1, &["cannot reach the relay", &relay]);
-    assert!(!scratch.home().exists());
-    assert!(!recovery.exists());
+    for scheme in ["ws", "wss"] {
+        let relay = format!("{scheme}://127.0.0.1:{}", free_port());
+        let output = scratch.run(&["init", "--relay", &relay, "--recovery-file", recovery.to_str().unwrap()]);
+        refused(&output, 1, &["cannot reach the relay", &relay]);
+        assert!(!scratch.home().exists());
+        assert!(!recovery.exists());
+    }
 }
 
 #[test]

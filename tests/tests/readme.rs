@@ -1,8 +1,8 @@
 //! The README shows what was run: its blocks are taken out of it and run here, in its order.
 //!
 //! A block's info string says whose it is: `sh relay`, `sh owner`, `sh agent`, `sh operator` are commands,
-//! `toml agent.toml` and `sh handler` are files. What a person would do otherwise is put in: the invite that was printed, the
-//! agent's name, a passphrase, the fingerprint that was compared.
+//! `toml agent.toml` and `sh handler` are files. What a person would do otherwise is put in: the invite that was
+//! printed, the agent's name, a passphrase, the fingerprint that was compared.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -134,7 +134,7 @@ fn the_operators_commands_are_taken_by_the_relay() -> Outcome {
     assert!(!operator.is_empty());
     for line in operator {
         let refused = Process::run(line, shell(folder.path(), folder.path(), line)?, "")?.with_status(1)?;
-        assert!(refused.stderr.contains("relay.toml"), "{line}: {}", refused.stderr);
+        assert!(refused.stderr.contains("there is no relay.toml"), "{line}: {}", refused.stderr);
     }
     Ok(())
 }
